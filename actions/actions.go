@@ -1,0 +1,68 @@
+// Package actions holds what a step of a scenario can do: for each action one CUE fragment, which declares its fields,
+// and one Go struct, which they are decoded into, with what it plans and runs.
+//
+// To add one, write the two files and put it into [All]. Schema, validation, decoding, reference and plan derive from
+// that.
+package actions
+
+import (
+	_ "embed"
+	"slices"
+
+	"github.com/plscript/plscript/lang/ir"
+	"github.com/plscript/plscript/runtime"
+)
+
+// All lists every action.
+func All() Catalog {
+	return Catalog{
+		define[apply]("apply", "apply.cue", applyCUE, idempotent),
+		define[assert]("assert", "assert.cue", assertCUE, idempotent),
+		define[churnPods]("churnPods", "churn_pods.cue", churnPodsCUE),
+		define[createNamespaces]("createNamespaces", "create_namespaces.cue", createNamespacesCUE),
+		define[createNodes]("createNodes", "create_nodes.cue", createNodesCUE),
+		define[deleteObjects]("delete", "delete.cue", deleteCUE),
+		define[sleep]("sleep", "sleep.cue", sleepCUE, idempotent),
+		define[wait]("wait", "wait.cue", waitCUE, idempotent),
+	}
+}
+
+// option marks a property of an action in [All].
+type option func(*ir.Fragment)
+
+// idempotent allows `onError: "retry"`: running the action twice is as good as once.
+func idempotent(f *ir.Fragment) { f.Idempotent = true }
+
+// define ties the CUE fragment of an action to the struct it decodes into.
+func define[T any, P interface {
+	*T
+	runtime.Action
+}](kind, file, cue string, options ...option) ir.Fragment {
+	f := ir.Fragment{Kind: kind, File: "actions/" + file, CUE: cue, New: func() any { return P(new(T)) }}
+	for _, o := range options {
+		o(&f)
+	}
+	return f
+}
+
+// Catalog is a list of actions, as package lang looks them up.
+type Catalog []ir.Fragment
+
+// Lookup finds the action of that kind.
+func (c Catalog) Lookup(kind string) (ir.Fragment, bool) {
+	i := slices.IndexFunc(c, func(f ir.Fragment) bool { return f.Kind == kind })
+	if i < 0 {
+		return ir.Fragment{}, false
+	}
+	return c[i], true
+}
+
+// Kinds lists the actions' names, sorted.
+func (c Catalog) Kinds() []string {
+	kinds := make([]string, len(c))
+	for i, f := range c {
+		kinds[i] = f.Kind
+	}
+	slices.Sort(kinds)
+	return kinds
+}

@@ -1,0 +1,136 @@
+package actions
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/expr"
+)
+
+//go:embed apply.cue
+var applyCUE string
+
+type apply struct {
+	Scope   string           `json:"scope"`
+	Count   int              `json:"count"`
+	Select  string           `json:"select"`
+	Objects []map[string]any `json:"objects"`
+
+	selector  *runtime.Selector
+	templates []*expr.Template
+}
+
+func (a *apply) Check(c *runtime.Checker) {
+	a.selector = c.Selector("select", a.Select)
+	for i, o := range a.Objects {
+		field := fmt.Sprintf("objects[%d]", i)
+		a.templates = append(a.templates, c.Template(field, o))
+		for _, key := range []string{"apiVersion", "kind"} {
+			if s, _ := o[key].(string); strings.Contains(s, "${") {
+				c.Errorf(field+"."+key, "must be plain text: what kind of object is made has to be known before the run")
+			}
+		}
+	}
+}
+
+func (a *apply) Plan(ctx context.Context, p *runtime.Planner) error {
+	return p.Do(a.intents(ctx, p.Mesh, p.Rand, p.Params))
+}
+
+func (a *apply) Run(ctx context.Context, env *runtime.Env) error {
+	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Rand, env.Params))
+}
+
+func (a *apply) intents(ctx context.Context, m *runtime.Mesh, r *rand.Rand, params map[string]any) runtime.Intents {
+	return func(yield func(runtime.Intent, error) bool) {
+		scenes, err := a.scenes(ctx, m)
+		if err != nil {
+			yield(runtime.Intent{}, err)
+			return
+		}
+		index := 0
+		for _, s := range scenes {
+			for range a.Count {
+				s.Index, s.Params, s.Rand = index, params, r
+				index++
+				for i, t := range a.templates {
+					in, err := a.intent(ctx, m, i, t, s)
+					if !yield(in, err) || err != nil {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// scenes are what the templates are rendered for.
+func (a *apply) scenes(ctx context.Context, m *runtime.Mesh) ([]runtime.Scene, error) {
+	if a.Scope == "cluster" {
+		return []runtime.Scene{{}}, nil
+	}
+	var out []runtime.Scene
+	for _, ns := range m.Namespaces() {
+		scenes, err := a.within(ctx, m, ns)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, scenes...)
+	}
+	return out, nil
+}
+
+// within are the scenes of one namespace.
+func (a *apply) within(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespace) ([]runtime.Scene, error) {
+	var all, out []runtime.Scene
+	switch a.Scope {
+	case "namespace":
+		all = []runtime.Scene{{Namespace: ns}}
+	case "app":
+		for _, app := range m.Apps(ns) {
+			all = append(all, runtime.Scene{Namespace: ns, App: app})
+		}
+	case "pod":
+		for _, app := range m.Apps(ns) {
+			for _, pod := range m.Pods(app) {
+				all = append(all, runtime.Scene{Namespace: ns, App: app, Pod: pod})
+			}
+		}
+	}
+	for _, s := range all {
+		ok, err := a.selector.Matches(ctx, s)
+		if err != nil {
+			return nil, fmt.Errorf("select: %w", err)
+		}
+		if ok {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// intent renders one object. The first write of an object creates it, any further one updates it.
+func (a *apply) intent(ctx context.Context, m *runtime.Mesh, i int, t *expr.Template, s runtime.Scene) (runtime.Intent, error) {
+	v, err := t.Render(ctx, s.Vars())
+	if err != nil {
+		return runtime.Intent{}, fmt.Errorf("objects[%d]: %w", i, err)
+	}
+	o := &unstructured.Unstructured{Object: v.(map[string]any)}
+	if o.GetNamespace() == "" && s.Namespace != nil {
+		o.SetNamespace(s.Namespace.Name)
+	}
+	verb := runtime.VerbCreate
+	if m.Applied(o.GetAPIVersion(), o.GetKind(), o.GetNamespace(), o.GetName()) {
+		verb = runtime.VerbUpdate
+	}
+	return runtime.Intent{
+		Verb: verb, Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(),
+		Build: func() runtime.Object { return o },
+	}, nil
+}

@@ -1,0 +1,101 @@
+package actions
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plscript/plscript/lang/ir"
+	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
+)
+
+// bodies is a scenario that uses every action that writes.
+func bodies() []runtime.Action {
+	return []runtime.Action{
+		&createNodes{Count: 3, Name: "node", Zones: 2, Ztunnel: true},
+		&createNamespaces{Count: 2, Name: "mesh", Waypoint: "waypoint", GracePeriod: ir.Duration(time.Second), Apps: []appSpec{
+			{Name: "waypoint", Type: runtime.AppWaypoint, Replicas: 1, Pods: 2, ServiceAccount: "waypoint"},
+			{Name: "app", Type: runtime.AppSidecar, Replicas: 3, Pods: 4, ServiceAccount: "default"},
+		}},
+		&apply{Scope: "app", Count: 2, Select: "app.type == 'sidecar'", Objects: []map[string]any{{
+			"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+			"metadata": map[string]any{"name": "${app.name}-${index}"},
+			"spec":     map[string]any{"hosts": []any{"${app.host}"}, "weight": "${rand(100)}"},
+		}}},
+		&churnPods{Rate: ir.ConstantRate(20), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second), Select: "app.name == 'app-1'", Order: "newFirst"},
+		&deleteObjects{Unit: "app", Select: "ns.index == 0 && app.index == 2"},
+		&deleteObjects{Unit: "pod", Select: "ns.index == 0 && pod.index == 1"},
+		&deleteObjects{Unit: "namespace", Select: "ns.index == 1"},
+		&deleteObjects{Objects: []objectRef{{"networking.istio.io/v1", "VirtualService", "mesh-0", "app-0-0"}}},
+	}
+}
+
+// TestPlanIsWhatARunDoes compares, step by step, what a plan counts with what a recording writer is given.
+func TestPlanIsWhatARunDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, ds := runtime.Compile(runtimetest.Scenario(bodies()...))
+		if ds != nil {
+			t.Fatal(ds)
+		}
+		plan, ds := g.Plan(t.Context())
+		if ds != nil {
+			t.Fatal(ds)
+		}
+		w, proxies := &runtimetest.Writer{Latency: time.Millisecond}, &runtimetest.Proxies{}
+		out := g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: proxies, Signal: &runtime.Signal{}})
+		if out.Exit != runtime.ExitPass {
+			t.Fatal(out.Err)
+		}
+		planned := map[runtime.WriteKey]int64{}
+		writes, _ := plan.Totals()
+		for _, c := range writes {
+			planned[c.WriteKey] = c.Count
+		}
+		if diff := cmp.Diff(planned, w.Counts()); diff != "" {
+			t.Errorf("planned and written differ:\n%s", diff)
+		}
+		open := map[runtime.ProxyClass]int64{}
+		for _, p := range proxies.Wanted() {
+			open[p.Class]++
+		}
+		if diff := cmp.Diff(plan.Proxies, open); diff != "" {
+			t.Errorf("planned and wanted proxies differ:\n%s", diff)
+		}
+		wantPods := 2*2 + 2*3*4 - 4 - 3 - (2 + 12) // all, less an app, one pod of each other app, and a namespace
+		if p := plan.Population; p.Namespaces != 1 || p.Pods != int64(wantPods) || p.Nodes != 3 {
+			t.Errorf("population %+v, want %d pods", p, wantPods)
+		}
+	})
+}
+
+// TestSameSeedSameOperations runs twice with different speeds and compares every write.
+func TestSameSeedSameOperations(t *testing.T) {
+	record := func(latency time.Duration, seed int64) map[string]int {
+		var names map[string]int
+		synctest.Test(t, func(t *testing.T) {
+			s := runtimetest.Scenario(bodies()...)
+			s.Seed = seed
+			g, ds := runtime.Compile(s)
+			if ds != nil {
+				t.Fatal(ds)
+			}
+			w := &runtimetest.Writer{Latency: latency}
+			g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{}})
+			names = map[string]int{}
+			for _, x := range w.Writes() {
+				names[string(x.Verb)+" "+x.Kind+" "+x.Namespace+"/"+x.Name]++
+			}
+		})
+		return names
+	}
+	a, b := record(time.Millisecond, 1), record(700*time.Millisecond, 1)
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("the same seed gave other operations:\n%s", diff)
+	}
+	if cmp.Equal(a, record(time.Millisecond, 2)) {
+		t.Error("another seed gave the same operations")
+	}
+}

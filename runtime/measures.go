@@ -1,0 +1,136 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+)
+
+// MeasureType is the CEL type of a measure.
+type MeasureType string
+
+// The measure types, named as in CEL.
+const (
+	Int      MeasureType = "int"
+	Double   MeasureType = "double"
+	Duration MeasureType = "duration"
+)
+
+// Measure declares one value that conditions can read.
+type Measure struct {
+	Path string // dotted: "xds.sidecar.synced"
+	Type MeasureType
+	Doc  string // one line, with the unit
+}
+
+// Measures lists every declared measure. It is the one source for the CEL environment, its documentation and the test
+// that meters set nothing undeclared.
+func Measures() []Measure {
+	ms := []Measure{
+		{"namespaces.desired", Int, "Namespaces the scenario has asked for so far."},
+		{"namespaces.created", Int, "Namespaces written by this run and not deleted since."},
+		{"services.desired", Int, "Services the scenario has asked for so far."},
+		{"services.created", Int, "Services written by this run and not deleted since."},
+		{"nodes.desired", Int, "Nodes the scenario has asked for so far."},
+		{"nodes.created", Int, "Nodes written by this run and not deleted since."},
+		{"pods.desired", Int, "Pods the scenario has asked for at this moment; a replacement does not change it. Node agents (ztunnel) are not counted."},
+		{"pods.created", Int, "Pods of the desired set that have been written and not deleted since."},
+		{"pods.ready", Int, "Pods of the desired set that the api-server shows Ready and not terminating."},
+		{"endpoints.desired", Int, "Addresses that EndpointSlices should hold: one for each ready pod and Service that selects it."},
+		{"endpoints.ready", Int, "Ready addresses in the EndpointSlices that the api-server shows."},
+		{"writer.inflight", Int, "Writes sent and not answered."},
+		{"writer.pending", Int, "Writes queued and not sent."},
+		{"writer.done", Int, "Writes answered with success."},
+		{"writer.errors", Int, "Writes that failed for good."},
+		{"writer.superseded", Int, "Writes merged into a later one of the same object."},
+		{"writer.dropped", Int, "Arrivals refused because too many were waiting."},
+		{"writer.retries", Int, "Requests sent again."},
+		{"writer.throttled", Int, "Requests the api-server answered with 429."},
+		{"writer.p99", Duration, "99th percentile of a successful request's latency."},
+		{"changes.count", Int, "Tracked changes written, of all kinds."},
+		{"changes.pending", Int, "Tracked changes that some proxy of their audience does not hold yet."},
+		{"pushes.responses", Int, "Discovery responses received."},
+		{"pushes.resources", Int, "Resources received."},
+		{"pushes.bytes", Int, "Bytes of resources received."},
+		{"pushes.wasted", Int, "Resources received whose content the proxy held already."},
+		{"istiod.cpu", Double, "CPU seconds istiod has used since the run began."},
+		{"istiod.rss", Int, "Resident memory of istiod, in bytes."},
+		{"loadgen.cpu", Double, "CPU seconds plscript has used since the run began."},
+		{"loadgen.rss", Int, "Resident memory of plscript, in bytes."},
+		{"loadgen.lateness", Duration, "99th percentile of how late arrivals of rate steps started."},
+	}
+	for _, kind := range ChangeKinds {
+		p := "changes." + string(kind)
+		ms = append(ms,
+			Measure{p + ".count", Int, fmt.Sprintf("Tracked %s changes written.", kind)},
+			Measure{p + ".pending", Int, "Of these, not held yet by some proxy of the audience."},
+			Measure{p + ".unobserved", Int, "Of these, no proxy was subscribed to the resource."},
+			Measure{p + ".p50", Duration, "Median time from the scheduled write to a proxy's ACK, over all pairs of change and proxy; a pending pair counts with its age."},
+			Measure{p + ".p90", Duration, "90th percentile of the same."},
+			Measure{p + ".p99", Duration, "99th percentile of the same."},
+			Measure{p + ".max", Duration, "The slowest pair of change and proxy."},
+			Measure{p + ".firstP50", Duration, "Median time to the first proxy that held a change."},
+			Measure{p + ".lastP99", Duration, "99th percentile of the time to the last proxy that held a change."})
+	}
+	ms = append(ms, xdsMeasures("xds", "proxies of all classes")...)
+	for _, c := range ProxyClasses {
+		ms = append(ms, xdsMeasures("xds."+string(c), string(c)+" proxies")...)
+	}
+	for _, t := range XDSTypes {
+		p := "xds." + t.Short
+		ms = append(ms,
+			Measure{p + ".responses", Int, "Responses of type " + t.Name + " received."},
+			Measure{p + ".resources", Int, "Resources of type " + t.Name + " received."},
+			Measure{p + ".removed", Int, "Removals of type " + t.Name + " received."},
+			Measure{p + ".bytes", Int, "Bytes of resources of type " + t.Name + " received."},
+			Measure{p + ".nacks", Int, "Responses of type " + t.Name + " that were refused."})
+	}
+	return ms
+}
+
+func xdsMeasures(p, of string) []Measure {
+	return []Measure{
+		{p + ".desired", Int, "Streams wanted, of " + of + "."},
+		{p + ".open", Int, "Streams open now, of " + of + "."},
+		{p + ".synced", Int, "Streams on which every subscribed type has been answered and its last nonce ACKed, of " + of + "."},
+		{p + ".rejected", Int, "Connection attempts that istiod's admission refused (ResourceExhausted), of " + of + "."},
+		{p + ".nacks", Int, "Responses refused, of " + of + "."},
+		{p + ".disconnects", Int, "Streams that ended without plscript closing them, of " + of + "."},
+		{p + ".unanswered", Int, "Subscriptions that istiod never answered, of " + of + "."},
+	}
+}
+
+// XDSType is a resource type of the discovery protocol.
+type XDSType struct {
+	Short string // in measure paths: "eds"
+	Name  string // as Istio's debug pages call it: "EDS"
+	URL   string
+}
+
+// XDSTypes lists the resource types that proxies subscribe to.
+var XDSTypes = []XDSType{
+	{"cds", "CDS", "type.googleapis.com/envoy.config.cluster.v3.Cluster"},
+	{"eds", "EDS", "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"},
+	{"lds", "LDS", "type.googleapis.com/envoy.config.listener.v3.Listener"},
+	{"rds", "RDS", "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"},
+	{"sds", "SDS", "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"},
+	{"ecds", "ECDS", "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"},
+	{"nds", "NDS", "type.googleapis.com/istio.networking.nds.v1.NameTable"},
+	{"wds", "WDS", "type.googleapis.com/istio.workload.Address"},
+	{"wads", "WADS", "type.googleapis.com/istio.security.Authorization"},
+}
+
+// measurePrefixes returns the paths above measures: "xds", "xds.sidecar", ...
+func measurePrefixes(ms []Measure) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range ms {
+		for p := m.Path; ; {
+			i := strings.LastIndexByte(p, '.')
+			if i < 0 {
+				break
+			}
+			p = p[:i]
+			out[p] = true
+		}
+	}
+	return out
+}

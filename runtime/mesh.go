@@ -1,0 +1,402 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// PodsPerNode is how many pods a node takes, kubelet's own maximum for a large node.
+const PodsPerNode = 255
+
+// AppType says what kind of workload an app is to the mesh.
+type AppType string
+
+// The app types.
+const (
+	AppPlain    AppType = "plain"    // pods and a Service, no proxy
+	AppSidecar  AppType = "sidecar"  // a sidecar proxy in each pod
+	AppAmbient  AppType = "ambient"  // no proxy of its own: the node's ztunnel serves it
+	AppWaypoint AppType = "waypoint" // pods that are waypoint proxies
+	AppGateway  AppType = "gateway"  // pods that are ingress gateway proxies
+)
+
+// ProxyClass returns the class of the proxy in each pod of the app, and false if there is none.
+func (t AppType) ProxyClass() (ProxyClass, bool) {
+	switch t {
+	case AppSidecar:
+		return ClassSidecar, true
+	case AppWaypoint:
+		return ClassWaypoint, true
+	case AppGateway:
+		return ClassGateway, true
+	}
+	return "", false
+}
+
+// Mesh is the planned state of the run: what the scenario has asked for so far. Steps change it as they are planned or
+// run and draw their victims from it, never from what the cluster shows, so that the same file and seed give the same
+// operations. It is safe for concurrent use.
+type Mesh struct {
+	seed int64
+	// autoNodes: the scenario makes no nodes itself, so that plain ones are added when a pod finds no room.
+	autoNodes bool
+
+	mu         sync.Mutex
+	nodes      []*Node
+	namespaces []*Namespace
+	byName     map[string]*Namespace
+	cursor     int // the node the last pod went to
+	room       int // pods that the nodes still take
+	pods       int64
+	services   int64
+	applied    map[[4]string]bool // objects written from templates
+}
+
+// NewMesh returns an empty mesh. autoNodes adds plain nodes as pods need them.
+func NewMesh(seed int64, autoNodes bool) *Mesh {
+	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, applied: map[[4]string]bool{}}
+}
+
+// Node is a planned Node.
+type Node struct {
+	Name         string
+	Index        int
+	Zone, Region string
+	Ztunnel      bool
+
+	slots podSlots
+}
+
+// Namespace is a planned Namespace.
+type Namespace struct {
+	Name  string
+	Index int // place among those of its step
+
+	apps []*App
+}
+
+// App is one copy of an app: a Service and the pods behind it.
+type App struct {
+	Namespace *Namespace
+	Name      string
+	Index     int // place among its copies
+	Type      AppType
+	// Account is the ServiceAccount of its pods.
+	Account string
+	// Labels are those of its pods and are never changed once set.
+	Labels map[string]string
+
+	next int // ordinal of the next pod
+	pods []*Pod
+}
+
+// Host is the fully qualified name of the app's Service.
+func (a *App) Host() string { return a.Name + "." + a.Namespace.Name + ".svc.cluster.local" }
+
+// Pod is a planned Pod. It is small, and its name and IP are computed, so that a plan can hold a million of them.
+type Pod struct {
+	App     *App
+	node    *Node
+	ordinal int32
+	gen     int32 // how often this place has been refilled
+	slot    int16
+	seed    int64
+}
+
+// Node is where the pod is placed.
+func (p *Pod) Node() *Node { return p.node }
+
+// Name is "<app>-<ordinal>-<suffix>": the suffix depends on the seed and changes when the pod is replaced.
+func (p *Pod) Name() string {
+	return p.App.Name + "-" + strconv.Itoa(int(p.ordinal)) + "-" + p.suffix()
+}
+
+// IP is the pod's address within its node's range.
+func (p *Pod) IP() string { return p.node.podIP(p.slot) }
+
+// Key is "namespace/name".
+func (p *Pod) Key() string { return p.App.Namespace.Name + "/" + p.Name() }
+
+// suffixAlphabet is what Kubernetes draws generated names from: no vowels, so no words.
+const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
+
+func (p *Pod) suffix() string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%s/%s/%d/%d", p.seed, p.App.Namespace.Name, p.App.Name, p.ordinal, p.gen)
+	v := h.Sum64()
+	var b [5]byte
+	for i := range b {
+		b[i] = suffixAlphabet[v%uint64(len(suffixAlphabet))]
+		v /= uint64(len(suffixAlphabet))
+	}
+	return string(b[:])
+}
+
+// AddNode plans a node. It fails when the address space for pods is used up.
+func (m *Mesh) AddNode(n Node) (*Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.addNode(n)
+}
+
+func (m *Mesh) addNode(n Node) (*Node, error) {
+	if len(m.nodes) >= MaxNodes {
+		return nil, fmt.Errorf("too many nodes: pod addresses last for %d", MaxNodes)
+	}
+	n.Index = len(m.nodes)
+	m.nodes = append(m.nodes, &n)
+	m.room += PodsPerNode
+	return &n, nil
+}
+
+// ErrNamespaceExists is returned for a namespace that the scenario has made already.
+var ErrNamespaceExists = errors.New("the scenario makes this namespace twice")
+
+// AddNamespace plans a namespace.
+func (m *Mesh) AddNamespace(name string, index int) (*Namespace, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byName[name] != nil {
+		return nil, fmt.Errorf("namespace %q: %w: give one of the steps another `name`", name, ErrNamespaceExists)
+	}
+	ns := &Namespace{Name: name, Index: index}
+	m.byName[name] = ns
+	m.namespaces = append(m.namespaces, ns)
+	return ns, nil
+}
+
+// AddApp plans an app, with its Service, in its namespace.
+func (m *Mesh) AddApp(a App) *App {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.Namespace.apps = append(a.Namespace.apps, &a)
+	m.services++
+	return &a
+}
+
+// AddPod plans a pod of app. added is a node that had to be added for it, nil if there was room.
+func (m *Mesh) AddPod(app *App) (pod *Pod, added *Node, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pod = &Pod{App: app, ordinal: int32(app.next), seed: m.seed}
+	added, err = m.place(pod)
+	if err != nil {
+		return nil, nil, err
+	}
+	app.next++
+	app.pods = append(app.pods, pod)
+	m.pods++
+	return pod, added, nil
+}
+
+// Replace plans that the pod at the place goes and a new one takes it. Both are nil if the place is empty by now.
+func (m *Mesh) Replace(at Place) (gone, pod *Pod, added *Node, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at.i >= len(at.app.pods) {
+		return nil, nil, nil, nil
+	}
+	gone = at.app.pods[at.i]
+	pod = &Pod{App: at.app, ordinal: gone.ordinal, gen: gone.gen + 1, seed: m.seed}
+	// The newcomer is placed while the other still holds its address, as its proxy does.
+	if added, err = m.place(pod); err != nil {
+		return nil, nil, nil, err
+	}
+	m.release(gone)
+	at.app.pods[at.i] = pod
+	return gone, pod, added, nil
+}
+
+// place finds the next node with room: round robin over the scenario's own nodes, one after the other full where
+// nodes are added as needed.
+func (m *Mesh) place(pod *Pod) (added *Node, err error) {
+	room := m.room > 0
+	first := m.cursor + 1
+	if m.autoNodes {
+		first = m.cursor
+	}
+	for i := 0; room && i < len(m.nodes); i++ {
+		n := m.nodes[(first+i)%len(m.nodes)]
+		if slot, ok := n.take(); ok {
+			m.cursor = n.Index
+			m.room--
+			pod.node, pod.slot = n, slot
+			return nil, nil
+		}
+	}
+	if !m.autoNodes {
+		return nil, fmt.Errorf("no room for pod %d of %s/%s: %d nodes take %d pods each; raise the count of createNodes",
+			pod.ordinal, pod.App.Namespace.Name, pod.App.Name, len(m.nodes), PodsPerNode)
+	}
+	n, err := m.addNode(Node{Name: fmt.Sprintf("node-%d", len(m.nodes)), Zone: "zone-a", Region: "region-a"})
+	if err != nil {
+		return nil, err
+	}
+	m.cursor = n.Index
+	m.room--
+	pod.node = n
+	pod.slot, _ = n.take()
+	return n, nil
+}
+
+// release gives the pod's address back.
+func (m *Mesh) release(p *Pod) {
+	p.node.release(p.slot)
+	m.room++
+}
+
+// RemovePod plans that the pod goes.
+func (m *Mesh) RemovePod(pod *Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.Index(pod.App.pods, pod); i >= 0 {
+		pod.App.pods = slices.Delete(pod.App.pods, i, i+1)
+		m.release(pod)
+		m.pods--
+	}
+}
+
+// RemoveApp plans that the app goes, and returns its pods.
+func (m *Mesh) RemoveApp(app *App) []*Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.Index(app.Namespace.apps, app)
+	if i < 0 {
+		return nil
+	}
+	app.Namespace.apps = slices.Delete(app.Namespace.apps, i, i+1)
+	return m.emptyApp(app)
+}
+
+// emptyApp takes the app's Service and pods out of the plan.
+func (m *Mesh) emptyApp(app *App) []*Pod {
+	gone := app.pods
+	for _, p := range gone {
+		m.release(p)
+	}
+	m.pods -= int64(len(gone))
+	m.services--
+	app.pods = nil
+	return gone
+}
+
+// RemoveNamespace plans that the namespace goes with all that is in it, and returns its pods.
+func (m *Mesh) RemoveNamespace(name string) []*Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ns := m.byName[name]
+	if ns == nil {
+		return nil
+	}
+	delete(m.byName, name)
+	m.namespaces = slices.DeleteFunc(m.namespaces, func(n *Namespace) bool { return n == ns })
+	var gone []*Pod
+	for _, a := range ns.apps {
+		gone = append(gone, m.emptyApp(a)...)
+	}
+	ns.apps = nil
+	return gone
+}
+
+// Applied notes that an object is written from a template, and reports whether it had been before.
+func (m *Mesh) Applied(apiVersion, kind, namespace, name string) bool {
+	key := [4]string{apiVersion, kind, namespace, name}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.applied[key] {
+		return true
+	}
+	m.applied[key] = true
+	return false
+}
+
+// Unapply notes that an object is deleted.
+func (m *Mesh) Unapply(apiVersion, kind, namespace, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.applied, [4]string{apiVersion, kind, namespace, name})
+}
+
+// Namespaces returns the planned namespaces, in the order they were planned.
+func (m *Mesh) Namespaces() []*Namespace {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*Namespace(nil), m.namespaces...)
+}
+
+// Nodes returns the planned nodes, in the order they were planned.
+func (m *Mesh) Nodes() []*Node {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*Node(nil), m.nodes...)
+}
+
+// Apps returns the planned apps of ns.
+func (m *Mesh) Apps(ns *Namespace) []*App {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*App(nil), ns.apps...)
+}
+
+// Pods returns the planned pods of app.
+func (m *Mesh) Pods(app *App) []*Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*Pod(nil), app.pods...)
+}
+
+// Place is where a pod of an app stands. Its pod changes as it is replaced, its place does not.
+type Place struct {
+	app *App
+	i   int
+}
+
+// Places returns the places of the planned pods that sel selects.
+func (m *Mesh) Places(ctx context.Context, sel *Selector) ([]Place, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Place
+	for _, ns := range m.namespaces {
+		for _, a := range ns.apps {
+			for i, p := range a.pods {
+				ok, err := sel.Matches(ctx, Scene{Pod: p})
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					out = append(out, Place{a, i})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// Population is the size of a mesh.
+type Population struct {
+	Namespaces int64 `json:"namespaces"`
+	Services   int64 `json:"services"`
+	Pods       int64 `json:"pods"`
+	Nodes      int64 `json:"nodes"`
+}
+
+// Population returns the planned sizes.
+func (m *Mesh) Population() Population {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Population{Namespaces: int64(len(m.namespaces)), Services: m.services, Pods: m.pods, Nodes: int64(len(m.nodes))}
+}
+
+// Read implements [Meter].
+func (m *Mesh) Read(r Readings) {
+	p := m.Population()
+	r["namespaces.desired"] = p.Namespaces
+	r["services.desired"] = p.Services
+	r["pods.desired"] = p.Pods
+	r["nodes.desired"] = p.Nodes
+}

@@ -1,0 +1,192 @@
+package runtime
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plscript/plscript/lang/ir"
+)
+
+// Planner collects what one step will do. It changes the planned mesh as the run would.
+type Planner struct {
+	Mesh *Mesh
+	Rand *rand.Rand // the step's own generator
+	// Params are the scenario's parameters, for templates.
+	Params map[string]any
+
+	when *rand.Rand
+	step *StepPlan
+	plan *Plan
+}
+
+// WriteKey names writes that are counted together.
+type WriteKey struct {
+	Verb Verb   `json:"verb"`
+	Kind string `json:"kind"`
+}
+
+// WriteCount is how many writes of one verb and kind are made.
+type WriteCount struct {
+	WriteKey
+	Count int64 `json:"count"`
+}
+
+// StepPlan is what one step will do.
+type StepPlan struct {
+	Name       string
+	Kind       string
+	Pos        ir.Pos
+	When       string // the condition it hangs on, "" if none
+	Background bool
+	writes     map[WriteKey]int64
+	derived    map[WriteKey]int64
+	Streams    map[ProxyClass]int64 // opened, replacements included
+	Load       *Load                // of a rate step
+	Arrivals   int64                // of a rate step with a duration
+	Expected   time.Duration        // how long it takes at least: durations, sleeps and pauses
+	First      []string             // the first operations, exactly as a run with this seed makes them
+}
+
+// firstOperations is how many operations a plan shows.
+const firstOperations = 5
+
+// Writes returns the requests that the step itself makes, sorted by kind and verb.
+func (s *StepPlan) Writes() []WriteCount { return sortedCounts(s.writes) }
+
+// Derived returns the requests that follow in the cluster: the fake kubelet's and the controllers'. Coalescing may make
+// fewer of them.
+func (s *StepPlan) Derived() []WriteCount { return sortedCounts(s.derived) }
+
+func sortedCounts(m map[WriteKey]int64) []WriteCount {
+	out := make([]WriteCount, 0, len(m))
+	for k, n := range m {
+		out = append(out, WriteCount{k, n})
+	}
+	slices.SortFunc(out, func(a, b WriteCount) int {
+		return strings.Compare(a.Kind+" "+string(a.Verb), b.Kind+" "+string(b.Verb))
+	})
+	return out
+}
+
+// Do counts intents.
+func (p *Planner) Do(intents Intents) error {
+	for in, err := range intents {
+		if err != nil {
+			return err
+		}
+		p.count(in)
+	}
+	return nil
+}
+
+func (p *Planner) count(in Intent) {
+	if in.Pause > 0 {
+		p.step.Expected += in.Pause
+		return
+	}
+	p.step.writes[WriteKey{in.Verb, in.Kind}]++
+	if in.Want != nil {
+		p.step.Streams[in.Class]++
+		p.plan.Proxies[in.Class]++
+	}
+	for _, f := range in.Forget {
+		p.plan.Proxies[f.Class]--
+	}
+	if in.Verb == VerbCreate {
+		switch in.Kind {
+		case "Pod":
+			p.step.derived[WriteKey{VerbStatus, "Pod"}]++
+		case "Service":
+			p.step.derived[WriteKey{VerbCreate, "EndpointSlice"}]++
+		}
+	}
+	if len(p.step.First) < firstOperations {
+		name := in.Name
+		if in.Namespace != "" {
+			name = in.Namespace + "/" + name
+		}
+		p.step.First = append(p.step.First, string(in.Verb)+" "+in.Kind+" "+name)
+	}
+}
+
+// Takes says that the step lasts at least d.
+func (p *Planner) Takes(d time.Duration) { p.step.Expected += d }
+
+// Arrive counts a rate step: what [Env.Arrive] would start. A load without a duration has no count.
+func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
+	p.step.Load = &l
+	if l.Duration == 0 {
+		return nil
+	}
+	p.step.Expected += l.Duration.Std()
+	for range l.Arrivals(p.when) {
+		intents, err := next(int(p.step.Arrivals))
+		if err != nil {
+			return err
+		}
+		for _, in := range intents {
+			p.count(in)
+		}
+		p.step.Arrivals++
+	}
+	return nil
+}
+
+// PhasePlan is what one phase will do.
+type PhasePlan struct {
+	Name     string
+	After    []string
+	Parallel bool
+	Steps    []*StepPlan
+}
+
+// Plan is what a scenario will do, as far as it is known before it runs.
+type Plan struct {
+	Scenario   *ir.Scenario
+	Phases     []*PhasePlan
+	Population Population           // at the end
+	Proxies    map[ProxyClass]int64 // desired at the end
+	AutoNodes  int64                // nodes added because the scenario makes none itself
+}
+
+// Expected is how long the run takes at least: the longest path through the phases.
+func (p *Plan) Expected() time.Duration {
+	ends := map[string]time.Duration{}
+	var last time.Duration
+	for _, ph := range p.Phases {
+		var start, took time.Duration
+		for _, a := range ph.After {
+			start = max(start, ends[a])
+		}
+		for _, s := range ph.Steps {
+			switch {
+			case s.Background:
+			case ph.Parallel:
+				took = max(took, s.Expected)
+			default:
+				took += s.Expected
+			}
+		}
+		ends[ph.Name] = start + took
+		last = max(last, start+took)
+	}
+	return last
+}
+
+// Totals sums the plan's requests: those of the steps and those that follow in the cluster.
+func (p *Plan) Totals() (writes, derived []WriteCount) {
+	w, d := map[WriteKey]int64{}, map[WriteKey]int64{}
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			for k, n := range s.writes {
+				w[k] += n
+			}
+			for k, n := range s.derived {
+				d[k] += n
+			}
+		}
+	}
+	return sortedCounts(w), sortedCounts(d)
+}

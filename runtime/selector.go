@@ -1,0 +1,131 @@
+package runtime
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/plscript/plscript/runtime/expr"
+)
+
+// Selector is a compiled CEL selector over the planned mesh. A nil Selector selects everything.
+type Selector struct {
+	prog *expr.Program
+}
+
+// Matches reports whether the selector holds for the scene: a pod, an app or a namespace. A selector that reads what
+// the scene does not have, such as the pod of an app, is an error.
+func (s *Selector) Matches(ctx context.Context, sc Scene) (bool, error) {
+	if s == nil {
+		return true, nil
+	}
+	return s.prog.True(ctx, sc.places())
+}
+
+// These are the struct types of the planned mesh, as selectors and templates see it.
+var appObject, podObject, nodeObject, nsObject = meshObjects()
+
+func meshObjects() (app, pod, node, ns *expr.Object) {
+	ns = &expr.Object{Name: "plscript.ns", Fields: []expr.ObjectField{
+		field("name", "The namespace's name.", cel.StringType, func(n *Namespace) any { return n.Name }),
+		field("index", "Its place among those of its step, from 0.", cel.IntType, func(n *Namespace) any { return int64(n.Index) }),
+	}}
+	app = &expr.Object{Name: "plscript.app", Fields: []expr.ObjectField{
+		field("name", "The app's name, which is also its Service's.", cel.StringType, func(a *App) any { return a.Name }),
+		field("namespace", "The name of its namespace.", cel.StringType, func(a *App) any { return a.Namespace.Name }),
+		field("index", "Its place among its copies, from 0.", cel.IntType, func(a *App) any { return int64(a.Index) }),
+		field("type", "Its type: plain, sidecar, ambient, waypoint, gateway.", cel.StringType, func(a *App) any { return string(a.Type) }),
+		field("host", "The host of its Service: app.ns.svc.cluster.local.", cel.StringType, func(a *App) any { return a.Host() }),
+		field("labels", "The labels of its pods.", cel.MapType(cel.StringType, cel.StringType), func(a *App) any { return a.Labels }),
+	}}
+	pod = &expr.Object{Name: "plscript.pod", Fields: []expr.ObjectField{
+		field("name", "The pod's name.", cel.StringType, func(p *Pod) any { return p.Name() }),
+		field("index", "Its place in its app, from 0.", cel.IntType, func(p *Pod) any { return int64(p.ordinal) }),
+		field("ip", "Its address.", cel.StringType, func(p *Pod) any { return p.IP() }),
+	}}
+	node = &expr.Object{Name: "plscript.node", Fields: []expr.ObjectField{
+		field("name", "The node's name.", cel.StringType, func(n *Node) any { return n.Name }),
+		field("index", "Its place among all nodes, from 0.", cel.IntType, func(n *Node) any { return int64(n.Index) }),
+		field("zone", "Its zone.", cel.StringType, func(n *Node) any { return n.Zone }),
+	}}
+	return app, pod, node, ns
+}
+
+func field[T any](name, doc string, t *cel.Type, get func(T) any) expr.ObjectField {
+	return expr.ObjectField{Name: name, Doc: doc, Type: t, Get: func(v any) (any, error) {
+		x, ok := v.(T)
+		if !ok {
+			return nil, expr.ErrNoData
+		}
+		return get(x), nil
+	}}
+}
+
+// Scene is what a selector is asked about and a template is rendered for. Fields that the scope does not have are nil, and reading them is an error.
+type Scene struct {
+	Index      int
+	Generation int
+	Namespace  *Namespace
+	App        *App
+	Pod        *Pod
+	Params     map[string]any
+	Rand       *rand.Rand
+}
+
+// Vars are the template's variables.
+func (s Scene) Vars() map[string]any {
+	vars := s.places()
+	vars["index"] = int64(s.Index)
+	vars["generation"] = int64(s.Generation)
+	vars["params"] = s.Params
+	vars["__rng"] = rngObject.Value(s.Rand)
+	return vars
+}
+
+// places are ns, app, pod and node, as far as the scene has them.
+func (s Scene) places() map[string]any {
+	vars := map[string]any{}
+	if s.Pod != nil {
+		s.App = s.Pod.App
+		vars["pod"] = podObject.Value(s.Pod)
+		vars["node"] = nodeObject.Value(s.Pod.node)
+	}
+	if s.App != nil {
+		s.Namespace = s.App.Namespace
+		vars["app"] = appObject.Value(s.App)
+	}
+	if s.Namespace != nil {
+		vars["ns"] = nsObject.Value(s.Namespace)
+	}
+	return vars
+}
+
+var rngObject = &expr.Object{Name: "plscript.rng"}
+
+func rngFuncs() []expr.Func {
+	rng := func(v ref.Val) *rand.Rand { return v.(expr.Value).Go().(*rand.Rand) }
+	return []expr.Func{
+		{Name: "rand", Hidden: "__rng", Doc: "A random integer from 0 to below n.", Args: []*cel.Type{rngObject.Type(), cel.IntType}, Result: cel.IntType,
+			Call: func(args ...ref.Val) ref.Val {
+				n := int64(args[1].(types.Int))
+				if n <= 0 {
+					return types.NewErr("rand(%d): must be above zero", n)
+				}
+				return types.Int(rng(args[0]).Int64N(n))
+			}},
+		{Name: "pick", Hidden: "__rng", Doc: "A random element of the list.", Args: []*cel.Type{rngObject.Type(), cel.ListType(cel.TypeParamType("T"))}, Result: cel.TypeParamType("T"),
+			Call: func(args ...ref.Val) ref.Val {
+				l, ok := args[1].(interface {
+					Size() ref.Val
+					Get(ref.Val) ref.Val
+				})
+				if !ok || l.Size() == types.IntZero {
+					return types.NewErr("pick: the list is empty")
+				}
+				return l.Get(types.Int(rng(args[0]).Int64N(int64(l.Size().(types.Int)))))
+			}},
+	}
+}
