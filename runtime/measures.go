@@ -2,7 +2,7 @@ package runtime
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // MeasureType is the CEL type of a measure.
@@ -25,7 +25,19 @@ type Measure struct {
 // Measures lists every declared measure. It is the one source for the CEL environment, its documentation and the test
 // that meters set nothing undeclared.
 func Measures() []Measure {
-	ms := []Measure{
+	ms := slices.Concat(meshMeasures(), loadMeasures(), changeMeasures(), xdsMeasures("xds", "proxies of all classes"))
+	for _, c := range ProxyClasses {
+		ms = append(ms, xdsMeasures("xds."+string(c), string(c)+" proxies")...)
+	}
+	for _, t := range XDSTypes {
+		ms = append(ms, typeMeasures(t)...)
+	}
+	return ms
+}
+
+// meshMeasures are about what the scenario asked for and the api-server shows.
+func meshMeasures() []Measure {
+	return []Measure{
 		{"namespaces.desired", Int, "Namespaces the scenario has asked for so far."},
 		{"namespaces.created", Int, "Namespaces written by this run and not deleted since."},
 		{"services.desired", Int, "Services the scenario has asked for so far."},
@@ -37,6 +49,12 @@ func Measures() []Measure {
 		{"pods.ready", Int, "Pods of the desired set that the api-server shows Ready and not terminating."},
 		{"endpoints.desired", Int, "Addresses that EndpointSlices should hold: one for each ready pod and Service that selects it."},
 		{"endpoints.ready", Int, "Ready addresses in the EndpointSlices that the api-server shows."},
+	}
+}
+
+// loadMeasures are about the load: the writer, the streams together, istiod and plscript itself.
+func loadMeasures() []Measure {
+	return []Measure{
 		{"writer.inflight", Int, "Writes sent and not answered."},
 		{"writer.pending", Int, "Writes queued and not sent."},
 		{"writer.done", Int, "Writes answered with success."},
@@ -46,8 +64,6 @@ func Measures() []Measure {
 		{"writer.retries", Int, "Requests sent again."},
 		{"writer.throttled", Int, "Requests the api-server answered with 429."},
 		{"writer.p99", Duration, "99th percentile of a successful request's latency."},
-		{"changes.count", Int, "Tracked changes written, of all kinds."},
-		{"changes.pending", Int, "Tracked changes that some proxy of their audience does not hold yet."},
 		{"pushes.responses", Int, "Discovery responses received."},
 		{"pushes.resources", Int, "Resources received."},
 		{"pushes.bytes", Int, "Bytes of resources received."},
@@ -57,6 +73,13 @@ func Measures() []Measure {
 		{"loadgen.cpu", Double, "CPU seconds plscript has used since the run began."},
 		{"loadgen.rss", Int, "Resident memory of plscript, in bytes."},
 		{"loadgen.lateness", Duration, "99th percentile of how late arrivals of rate steps started."},
+	}
+}
+
+func changeMeasures() []Measure {
+	ms := []Measure{
+		{"changes.count", Int, "Tracked changes written, of all kinds."},
+		{"changes.pending", Int, "Tracked changes that some proxy of their audience does not hold yet."},
 	}
 	for _, kind := range ChangeKinds {
 		p := "changes." + string(kind)
@@ -71,20 +94,18 @@ func Measures() []Measure {
 			Measure{p + ".firstP50", Duration, "Median time to the first proxy that held a change."},
 			Measure{p + ".lastP99", Duration, "99th percentile of the time to the last proxy that held a change."})
 	}
-	ms = append(ms, xdsMeasures("xds", "proxies of all classes")...)
-	for _, c := range ProxyClasses {
-		ms = append(ms, xdsMeasures("xds."+string(c), string(c)+" proxies")...)
-	}
-	for _, t := range XDSTypes {
-		p := "xds." + t.Short
-		ms = append(ms,
-			Measure{p + ".responses", Int, "Responses of type " + t.Name + " received."},
-			Measure{p + ".resources", Int, "Resources of type " + t.Name + " received."},
-			Measure{p + ".removed", Int, "Removals of type " + t.Name + " received."},
-			Measure{p + ".bytes", Int, "Bytes of resources of type " + t.Name + " received."},
-			Measure{p + ".nacks", Int, "Responses of type " + t.Name + " that were refused."})
-	}
 	return ms
+}
+
+func typeMeasures(t XDSType) []Measure {
+	p := "xds." + t.Short
+	return []Measure{
+		{p + ".responses", Int, "Responses of type " + t.Name + " received."},
+		{p + ".resources", Int, "Resources of type " + t.Name + " received."},
+		{p + ".removed", Int, "Removals of type " + t.Name + " received."},
+		{p + ".bytes", Int, "Bytes of resources of type " + t.Name + " received."},
+		{p + ".nacks", Int, "Responses of type " + t.Name + " that were refused."},
+	}
 }
 
 func xdsMeasures(p, of string) []Measure {
@@ -117,20 +138,4 @@ var XDSTypes = []XDSType{
 	{"nds", "NDS", "type.googleapis.com/istio.networking.nds.v1.NameTable"},
 	{"wds", "WDS", "type.googleapis.com/istio.workload.Address"},
 	{"wads", "WADS", "type.googleapis.com/istio.security.Authorization"},
-}
-
-// measurePrefixes returns the paths above measures: "xds", "xds.sidecar", ...
-func measurePrefixes(ms []Measure) map[string]bool {
-	out := map[string]bool{}
-	for _, m := range ms {
-		for p := m.Path; ; {
-			i := strings.LastIndexByte(p, '.')
-			if i < 0 {
-				break
-			}
-			p = p[:i]
-			out[p] = true
-		}
-	}
-	return out
 }

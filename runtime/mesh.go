@@ -4,39 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
-	"strconv"
 	"sync"
 )
-
-// PodsPerNode is how many pods a node takes, kubelet's own maximum for a large node.
-const PodsPerNode = 255
-
-// AppType says what kind of workload an app is to the mesh.
-type AppType string
-
-// The app types.
-const (
-	AppPlain    AppType = "plain"    // pods and a Service, no proxy
-	AppSidecar  AppType = "sidecar"  // a sidecar proxy in each pod
-	AppAmbient  AppType = "ambient"  // no proxy of its own: the node's ztunnel serves it
-	AppWaypoint AppType = "waypoint" // pods that are waypoint proxies
-	AppGateway  AppType = "gateway"  // pods that are ingress gateway proxies
-)
-
-// ProxyClass returns the class of the proxy in each pod of the app, and false if there is none.
-func (t AppType) ProxyClass() (ProxyClass, bool) {
-	switch t {
-	case AppSidecar:
-		return ClassSidecar, true
-	case AppWaypoint:
-		return ClassWaypoint, true
-	case AppGateway:
-		return ClassGateway, true
-	}
-	return "", false
-}
 
 // Mesh is the planned state of the run: what the scenario has asked for so far. Steps change it as they are planned or
 // run and draw their victims from it, never from what the cluster shows, so that the same file and seed give the same
@@ -60,81 +30,6 @@ type Mesh struct {
 // NewMesh returns an empty mesh. autoNodes adds plain nodes as pods need them.
 func NewMesh(seed int64, autoNodes bool) *Mesh {
 	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, applied: map[[4]string]bool{}}
-}
-
-// Node is a planned Node.
-type Node struct {
-	Name         string
-	Index        int
-	Zone, Region string
-	Ztunnel      bool
-
-	slots podSlots
-}
-
-// Namespace is a planned Namespace.
-type Namespace struct {
-	Name  string
-	Index int // place among those of its step
-
-	apps []*App
-}
-
-// App is one copy of an app: a Service and the pods behind it.
-type App struct {
-	Namespace *Namespace
-	Name      string
-	Index     int // place among its copies
-	Type      AppType
-	// Account is the ServiceAccount of its pods.
-	Account string
-	// Labels are those of its pods and are never changed once set.
-	Labels map[string]string
-
-	next int // ordinal of the next pod
-	pods []*Pod
-}
-
-// Host is the fully qualified name of the app's Service.
-func (a *App) Host() string { return a.Name + "." + a.Namespace.Name + ".svc.cluster.local" }
-
-// Pod is a planned Pod. It is small, and its name and IP are computed, so that a plan can hold a million of them.
-type Pod struct {
-	App     *App
-	node    *Node
-	ordinal int32
-	gen     int32 // how often this place has been refilled
-	slot    int16
-	seed    int64
-}
-
-// Node is where the pod is placed.
-func (p *Pod) Node() *Node { return p.node }
-
-// Name is "<app>-<ordinal>-<suffix>": the suffix depends on the seed and changes when the pod is replaced.
-func (p *Pod) Name() string {
-	return p.App.Name + "-" + strconv.Itoa(int(p.ordinal)) + "-" + p.suffix()
-}
-
-// IP is the pod's address within its node's range.
-func (p *Pod) IP() string { return p.node.podIP(p.slot) }
-
-// Key is "namespace/name".
-func (p *Pod) Key() string { return p.App.Namespace.Name + "/" + p.Name() }
-
-// suffixAlphabet is what Kubernetes draws generated names from: no vowels, so no words.
-const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
-
-func (p *Pod) suffix() string {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d/%s/%s/%d/%d", p.seed, p.App.Namespace.Name, p.App.Name, p.ordinal, p.gen)
-	v := h.Sum64()
-	var b [5]byte
-	for i := range b {
-		b[i] = suffixAlphabet[v%uint64(len(suffixAlphabet))]
-		v /= uint64(len(suffixAlphabet))
-	}
-	return string(b[:])
 }
 
 // AddNode plans a node. It fails when the address space for pods is used up.
