@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/apiwriter"
+	"github.com/plscript/plscript/runtime/cluster"
+	"github.com/plscript/plscript/runtime/istiod"
+	"github.com/plscript/plscript/runtime/report"
+	"github.com/plscript/plscript/runtime/xdspool"
+)
+
+// session is one run of one scenario.
+type session struct {
+	*system
+	*loaded
+	opt runOptions
+
+	id       string
+	started  time.Time
+	dir      string // of the reports
+	log      *slog.Logger
+	progress *report.Progress
+	target   *target
+
+	signal  *runtime.Signal
+	writer  *apiwriter.Writer
+	pool    *xdspool.Pool
+	cluster *cluster.Cluster
+	meter   *istiod.Meter
+	self    *report.SelfMeter
+	journal *os.File
+	parts   sync.WaitGroup // what runs beside the graph
+
+	mu   sync.Mutex
+	sync []report.SyncCheck
+}
+
+// runOne runs a scenario from target to cleanup and prints the verdict. The error is one that the verdict does not show.
+func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime.ExitCode, error) {
+	r := &session{system: s, loaded: l, opt: opt, id: newRunID(time.Now()), started: time.Now(), signal: &runtime.Signal{}}
+	fmt.Fprintf(s.stdout, "run %s  %s\n", r.id, l.scenario.File)
+	r.dir = filepath.Join(opt.out, l.scenario.Name+"-"+r.id)
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return runtime.ExitUsage, fmt.Errorf("--out: %w", err)
+	}
+	var err error
+	if r.target, err = s.openTarget(ctx, opt, l.scenario.Sandbox, r.id); err != nil {
+		return r.unstarted(ctx, runtime.ExitTarget, err)
+	}
+	if err := r.preflight(ctx); err != nil {
+		return r.unstarted(ctx, runtime.ExitTarget, errors.Join(err, r.target.close(context.WithoutCancel(ctx))))
+	}
+	out, err := r.execute(ctx)
+	if err != nil {
+		return r.unstarted(ctx, runtime.ExitTarget, errors.Join(err, r.target.close(context.WithoutCancel(ctx))))
+	}
+	cleanup := r.cleanUp(context.WithoutCancel(ctx))
+	return r.finish(out, cleanup)
+}
+
+// unstarted ends a run that never got to its first step.
+func (r *session) unstarted(ctx context.Context, code runtime.ExitCode, err error) (runtime.ExitCode, error) {
+	_ = os.Remove(r.dir) // only if nothing was written
+	if interrupted(ctx) {
+		return runtime.ExitInterrupted, runtime.ErrInterrupted
+	}
+	return code, err
+}
+
+// newRunID is a label value that sorts by time: "20060102-150405-k3x9".
+func newRunID(now time.Time) string {
+	return now.UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:4])
+}
+
+// execute puts the parts together, runs the graph and takes the parts down again.
+func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
+	r.newProgress()
+	defer r.progress.Close()
+	if err := r.newParts(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The cluster's half and the streams outlive an interrupt, as the cleanup needs them.
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.parts.Go(func() { r.report("cluster", r.cluster.Run(beside), cancel) })
+	r.parts.Go(func() { r.report("xds pool", r.pool.Run(beside), cancel) })
+	if r.meter != nil {
+		r.parts.Go(func() { r.meter.Run(beside) })
+	}
+	if box := r.target.box; box != nil {
+		r.parts.Go(func() { r.report("sandbox", box.Wait(beside), cancel) })
+	}
+	meters := []runtime.Meter{r.writer, r.pool, r.cluster, r.self}
+	if r.meter != nil {
+		meters = append(meters, r.meter)
+	}
+	out := r.graph.Run(ctx, runtime.Parts{
+		RunID: r.id, Clock: wallClock{}, Writer: r.writer, Proxies: r.pool, Changes: r.pool, Meters: meters,
+		Signal: r.signal, Observer: r.progress, Tick: r.progress.Tick, Log: r.log, PhaseEnded: r.checkSync,
+	})
+	r.pool.Close()
+	stop()
+	r.parts.Wait()
+	return out, nil
+}
+
+// targetError is a part of the target that failed under a run.
+type targetError struct{ error }
+
+func (targetError) ExitCode() runtime.ExitCode { return runtime.ExitTarget }
+
+// report ends the run when one of the parts beside it fails.
+func (r *session) report(part string, err error, cancel context.CancelCauseFunc) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		cancel(targetError{fmt.Errorf("%s: %w", part, err)})
+	}
+}
+
+func (r *session) newProgress() {
+	var phases []string
+	for _, p := range r.scenario.Phases {
+		phases = append(phases, p.Name)
+	}
+	r.progress = report.NewProgress(report.ProgressConfig{
+		Out: r.stderr, Clock: wallClock{}, Live: r.errTTY && !r.opt.quiet, Color: r.color(r.errTTY), Quiet: r.opt.quiet,
+		Width: terminalWidth, Phases: phases,
+	})
+	opt := &slog.HandlerOptions{Level: r.opt.level}
+	var h slog.Handler = slog.NewTextHandler(r.progress, opt)
+	if r.opt.jsonLogs {
+		h = slog.NewJSONHandler(r.progress, opt)
+	}
+	r.log = slog.New(h).With("run", r.id)
+}
+
+func (r *session) newParts() error {
+	var err error
+	if r.journal, err = os.OpenFile(filepath.Join(r.dir, "journal.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+		return err
+	}
+	// Jitter of retries and backoffs: no figure and no planned operation depends on it.
+	jitter := func() *mathrand.Rand { return mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64())) }
+	clock := wallClock{}
+	if r.writer, err = apiwriter.New(apiwriter.Config{
+		REST: r.target.rest, RunID: r.id, Scenario: r.scenario.Name, QPS: r.opt.target.qps, MaxPending: 2 * r.scenario.MaxPending,
+		Journal: r.journal, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
+	}); err != nil {
+		return err
+	}
+	r.pool = xdspool.New(xdspool.Config{
+		Addresses: []string{r.target.xds}, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
+		IstioVersion: r.target.version, Metadata: r.opt.target.metadata,
+	})
+	var drainer cluster.Drainer // nil where the cluster has a namespace controller of its own
+	if r.target.box != nil {
+		if drainer, err = apiwriter.NewDrainer(r.target.rest, clock); err != nil {
+			return err
+		}
+	}
+	if r.cluster, err = cluster.New(cluster.Config{
+		REST: r.target.rest, RunID: r.id, Writer: r.writer, Pods: r.pool, Drainer: drainer, Clock: clock, Notify: r.signal, Log: r.log,
+	}); err != nil {
+		return err
+	}
+	if r.self, err = newSelfMeter(clock); err != nil {
+		return err
+	}
+	if r.target.istiod != nil {
+		r.meter, err = istiod.NewMeter(istiod.MeterConfig{
+			Client: r.target.istiod, Interval: time.Second, Clock: clock, Notify: r.signal, Log: r.log,
+		})
+	}
+	return err
+}
+
+func newSelfMeter(clock runtime.Clock) (*report.SelfMeter, error) {
+	usage, err := report.ProcessUsage(int32(os.Getpid()))
+	if err != nil {
+		return nil, err
+	}
+	return report.NewSelfMeter(clock, usage)
+}
+
+// finish writes the reports and prints the verdict.
+func (r *session) finish(out *runtime.Outcome, cleanup error) (runtime.ExitCode, error) {
+	rep := report.Build(report.Input{
+		Info: r.info(), Outcome: out, Plan: report.PlannedWrites(r.loaded.plan), Writes: r.writes(), Sync: r.sync, Cleanup: cleanup,
+	})
+	werr := errors.Join(r.writer.Close(), r.journal.Close())
+	if err := rep.WriteFiles(func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(r.dir, name)) }); err != nil {
+		werr = errors.Join(werr, fmt.Errorf("write the report: %w", err))
+	}
+	code := runtime.ExitCode(rep.Verdict.Exit)
+	if err := rep.WriteText(r.stdout, report.TextOptions{Width: terminalWidth(), Color: r.color(r.outTTY), Where: r.dir}); err != nil {
+		werr = errors.Join(werr, err)
+	}
+	r.sayKept()
+	if werr != nil {
+		code = runtime.WorstExit(code, runtime.ExitInternal)
+	}
+	return code, werr
+}
+
+func (r *session) info() report.Info {
+	info := report.Info{
+		ID: r.id, Scenario: r.scenario.Name, Description: r.scenario.Description, File: r.scenario.File, Seed: r.scenario.Seed,
+		Target: r.target.about, Version: version(), IstiodVersion: r.target.version, Command: r.command,
+	}
+	for _, p := range r.scenario.Params {
+		info.Params = append(info.Params, report.Param{Name: p.Name, Value: p.Value})
+	}
+	return info
+}
+
+func (r *session) writes() []report.Write {
+	var out []report.Write
+	for _, row := range r.writer.Stats().Rows {
+		out = append(out, report.Write{
+			Kind: row.Kind, Verb: string(row.Verb), Done: row.Done, Superseded: row.Superseded, Failed: row.Failed, Dropped: row.Dropped,
+			Requests: row.Requests, Retries: row.Retries,
+			Latency: report.Quantile{P50: report.Seconds(row.P50), P90: report.Seconds(row.P90), P99: report.Seconds(row.P99), Max: report.Seconds(row.Max)},
+		})
+	}
+	return out
+}
+
+func (r *session) sayKept() {
+	if !r.opt.keep || r.target.box == nil {
+		return
+	}
+	name := r.target.box.Name
+	fmt.Fprintf(r.stdout, "\nkept: sandbox %s\n  use it:  eval \"$(plscript sandbox env %s)\"\n  stop it: plscript sandbox down %s\n", name, name, name)
+}

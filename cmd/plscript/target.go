@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/plscript/plscript/lang/ir"
+	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/istiod"
+	"github.com/plscript/plscript/sandbox"
+)
+
+// targetFlags say what a run is aimed at.
+func targetFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "sandbox", Usage: "run on the sandbox `NAME` that `plscript sandbox up` started"},
+		&cli.StringFlag{Name: "kubeconfig", Usage: "run on the cluster of this kubeconfig `FILE`"},
+		&cli.StringFlag{Name: "context", Usage: "run on the cluster of this kubeconfig `CONTEXT`"},
+		&cli.StringFlag{Name: "yes-this-cluster", Usage: "the `CONTEXT` is meant, although it holds what is not plscript's"},
+		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's plaintext XDS `HOST:PORT`, for a cluster"},
+		&cli.StringFlag{Name: "istiod-address", Usage: "istiod's monitoring `HOST:PORT`, for a cluster"},
+		&cli.StringSliceFlag{Name: "metadata", Aliases: []string{"m"}, Usage: "add `K=V` to the metadata of every proxy; repeatable"},
+		&cli.Float64Flag{Name: "qps", Usage: "at most `N` API requests a second; unlimited unless given"},
+	}
+}
+
+type targetOptions struct {
+	sandbox, kubeconfig, context, yes string
+	pilot, istiod                     string
+	metadata                          map[string]any
+	qps                               float64
+}
+
+func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
+	t := targetOptions{
+		sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"),
+		yes: c.String("yes-this-cluster"), pilot: c.String("pilot-address"), istiod: c.String("istiod-address"),
+		metadata: map[string]any{}, qps: c.Float64("qps"),
+	}
+	if t.sandbox != "" && t.cluster() {
+		return t, usage("--sandbox does not go with --kubeconfig or --context")
+	}
+	if t.sandbox != "" {
+		if err := sandbox.ValidateName(t.sandbox); err != nil {
+			return t, exit(runtime.ExitUsage, err)
+		}
+	}
+	if t.qps < 0 {
+		return t, usage("--qps %v: must not be negative", t.qps)
+	}
+	meta, err := pairs("--metadata", c.StringSlice("metadata"))
+	for k, v := range meta {
+		t.metadata[k] = v
+	}
+	return t, err
+}
+
+// cluster reports whether a cluster is named that plscript did not start.
+func (t targetOptions) cluster() bool { return t.kubeconfig != "" || t.context != "" }
+
+// target is what a run works on.
+type target struct {
+	about   string // in words
+	rest    *rest.Config
+	xds     string         // plaintext address
+	istiod  *istiod.Client // nil if its pages cannot be reached
+	version string         // of istiod; "" if not known
+	box     *sandbox.Sandbox
+	private bool // the sandbox is this run's own and goes with it
+}
+
+// openTarget starts a private sandbox, or finds the one named, or the cluster.
+func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox, runID string) (*target, error) {
+	switch {
+	case opt.target.cluster():
+		return openCluster(opt.target)
+	case opt.target.sandbox != "":
+		box, err := sandbox.Open(ctx, opt.target.sandbox, "")
+		if err != nil {
+			return nil, err
+		}
+		return boxTarget(box, "sandbox "+box.Name, false)
+	}
+	if set.Istiod.Replicas > 1 {
+		return nil, errors.New("sandbox.istiod.replicas: the sandbox runs one istiod; leave it out or set 1")
+	}
+	cfg := sandbox.Config{
+		IstiodEnv: set.Istiod.Env, IstiodBinary: set.Istiod.Binary, Progress: s.stages(opt.quiet),
+		Log: slog.New(slog.DiscardHandler),
+	}
+	if opt.keep {
+		// What is kept has to outlive this process, so it gets a name: the run's.
+		box, err := sandbox.Up(ctx, runID, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return boxTarget(box, "sandbox "+box.Name, false)
+	}
+	box, err := sandbox.Start(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return boxTarget(box, "private sandbox", true)
+}
+
+func boxTarget(box *sandbox.Sandbox, about string, private bool) (*target, error) {
+	cfg, err := box.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &target{
+		about: about, rest: cfg, xds: box.XDSAddress(), istiod: istiod.NewClient(box.MonitoringAddress(), nil),
+		version: box.IstioVersion, box: box, private: private,
+	}, nil
+}
+
+// openCluster reads the kubeconfig that the flags name, and never one that only the environment does: writing commands
+// must not find a cluster by accident.
+func openCluster(t targetOptions) (*target, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = t.kubeconfig
+	cc := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: t.context})
+	cfg, err := cc.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	name := t.context
+	if raw, err := cc.RawConfig(); err == nil && name == "" {
+		name = raw.CurrentContext
+	}
+	out := &target{about: "context " + name, rest: cfg, xds: t.pilot}
+	if out.xds == "" {
+		return nil, errors.New("--pilot-address is needed to run on a cluster: istiod's plaintext XDS port, as in localhost:15010")
+	}
+	if t.istiod != "" {
+		out.istiod = istiod.NewClient(t.istiod, nil)
+	}
+	if t.yes != "" && t.yes != name {
+		return nil, fmt.Errorf("--yes-this-cluster %s: the context is %s", t.yes, name)
+	}
+	return out, nil
+}
+
+// close ends a sandbox that goes with the run.
+func (t *target) close(ctx context.Context) error {
+	if !t.private {
+		return nil
+	}
+	return t.box.Stop(ctx)
+}

@@ -1,0 +1,197 @@
+package lang
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/plscript/plscript/lang/ir"
+)
+
+// expectation is one `// ERROR 33 "regexp"` comment: the line must have a diagnostic, at that column if one is given,
+// whose path and message match.
+type expectation struct {
+	line, col int
+	pattern   *regexp.Regexp
+	met       bool
+}
+
+var (
+	expectComment = regexp.MustCompile(`// ERROR (.*)$`)
+	expectItem    = regexp.MustCompile("(?:(\\d+) )?(\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`)")
+	paramsComment = regexp.MustCompile(`(?m)^// params: (.*)$`)
+)
+
+func expectations(t *testing.T, content string) []*expectation {
+	var list []*expectation
+	for i, line := range strings.Split(content, "\n") {
+		comment := expectComment.FindStringSubmatch(strings.TrimSuffix(line, "\r"))
+		if comment == nil {
+			continue
+		}
+		for _, m := range expectItem.FindAllStringSubmatch(comment[1], -1) {
+			text, err := strconv.Unquote(m[2])
+			if err != nil {
+				t.Fatalf("line %d: %v", i+1, err)
+			}
+			col, _ := strconv.Atoi(m[1])
+			list = append(list, &expectation{line: i + 1, col: col, pattern: regexp.MustCompile(text)})
+		}
+	}
+	return list
+}
+
+// paramsOf reads `// params: name=value name=value`.
+func paramsOf(content string) map[string]string {
+	params := map[string]string{}
+	if m := paramsComment.FindStringSubmatch(content); m != nil {
+		for pair := range strings.FieldsSeq(m[1]) {
+			name, value, _ := strings.Cut(pair, "=")
+			params[name] = value
+		}
+	}
+	return params
+}
+
+// jargon is what no user should have to read.
+var jargon = regexp.MustCompile(`mismatched types|empty disjunction|_stepCommon|conflicting values|incomplete value|#Scenario|#Phase|plscript:|non-concrete`)
+
+func checkDiagnostics(t *testing.T, name, content string, ds ir.Diagnostics) {
+	t.Helper()
+	want := expectations(t, content)
+next:
+	for _, d := range ds {
+		if d.Pos.File != name || !d.Pos.IsValid() {
+			t.Errorf("diagnostic has no place in the user's file: %+v", d)
+		}
+		if d.Code == "" {
+			t.Errorf("diagnostic has no code: %v", d)
+		}
+		if jargon.MatchString(d.Error()) {
+			t.Errorf("diagnostic uses words of CUE's: %v", d)
+		}
+		text := strings.TrimPrefix(d.Error(), d.Pos.String()+": ")
+		for _, e := range want {
+			if !e.met && e.line == d.Pos.Line && (e.col == 0 || e.col == d.Pos.Col) && e.pattern.MatchString(text) {
+				e.met = true
+				continue next
+			}
+		}
+		t.Errorf("unexpected: %v", d)
+	}
+	for _, e := range want {
+		if !e.met {
+			t.Errorf("%s:%d: no diagnostic matches %q", name, e.line, e.pattern)
+		}
+	}
+}
+
+func TestBadScenarios(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/bad/*.cue")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".cue"), func(t *testing.T) {
+			t.Parallel()
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue", Name: "scenarios/" + filepath.Base(file), Params: paramsOf(string(content))}
+			_, ds := Load(in, testCatalog())
+			if len(ds) == 0 {
+				t.Error("no diagnostics")
+			}
+			checkDiagnostics(t, in.Name, string(content), ds)
+		})
+	}
+}
+
+// Every kind of mistake that a file can have is in the corpus, through at least two different fields.
+func TestCorpusHasEveryKindOfMistake(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile("ir/code.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := map[ir.Code]bool{
+		ir.CodeUnreadable: true, ir.CodeTooExpensive: true, ir.CodeInternal: true, // TestUnreadableFiles and others
+		ir.CodeExpression: true, ir.CodePlan: true, // reported by later passes
+	}
+	paths := map[ir.Code]map[string]bool{}
+	for _, m := range regexp.MustCompile(`Code = "([a-z-]+)"`).FindAllStringSubmatch(string(code), -1) {
+		paths[ir.Code(m[1])] = map[string]bool{}
+	}
+	files, err := filepath.Glob("testdata/bad/*.cue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ds := loadText(string(content), paramsOf(string(content)))
+		for _, d := range ds {
+			if paths[d.Code] == nil {
+				t.Errorf("%s: unlisted code %q", file, d.Code)
+				continue
+			}
+			paths[d.Code][file+d.Path] = true
+		}
+	}
+	for code, at := range paths {
+		if len(at) < 2 && !elsewhere[code] {
+			t.Errorf("%q is reached in %d places", code, len(at))
+		}
+	}
+}
+
+func TestGoodScenarios(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/good/*.cue")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".cue"), func(t *testing.T) {
+			t.Parallel()
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, ds := Load(Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue", Params: paramsOf(string(content))}, testCatalog())
+			if len(ds) > 0 {
+				t.Fatal(ds)
+			}
+			if err := complete(s); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// complete reports what a scenario without mistakes must have.
+func complete(s *ir.Scenario) error {
+	if s.Name == "" || len(s.Phases) == 0 || s.MaxPending == 0 || s.MaxLateness == 0 || s.Sandbox.Istiod.Replicas == 0 {
+		return fmt.Errorf("the scenario lacks fields or defaults: %+v", s)
+	}
+	for _, p := range s.Phases {
+		if p.Name == "" || len(p.Steps) == 0 || p.After == nil {
+			return fmt.Errorf("phase lacks fields: %+v", p)
+		}
+		for i, st := range p.Steps {
+			if st.Body == nil || st.Kind == "" || st.Name == "" || st.OnError == "" || st.Index != i || !st.Pos.IsValid() {
+				return fmt.Errorf("step lacks fields: %+v", st)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+package apiwriter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+const (
+	cleanConcurrency = 8
+	// cleanPasses is how often what is left is tried: a finalizer may need other objects to go first.
+	cleanPasses = 5
+	cleanPause  = 500 * time.Millisecond
+)
+
+// CleanConfig is what [Clean] needs. REST, RunID and Clock are required.
+type CleanConfig struct {
+	REST  *rest.Config
+	RunID string
+	// Finalize empties and finalizes the run's terminating namespaces, where no namespace controller does.
+	Finalize bool
+	Clock    runtime.Clock
+	Log      *slog.Logger // nil means silence
+}
+
+// Left is what could not be removed.
+type Left []Remaining
+
+// Remaining is an object that is still there, and why.
+type Remaining struct {
+	Resource, Namespace, Name string // Resource is "plural.group", or the plural alone
+	Reason                    string
+}
+
+// Clean removes every object of every kind that carries the run's label, whatever made it: first what is in namespaces
+// and the cluster-wide objects, then namespaces, then nodes and their leases. It needs nothing but the label, and does
+// nothing twice: cleaning a clean cluster succeeds. An error means that the cluster could not be looked at, or that
+// ctx was done.
+func Clean(ctx context.Context, cfg CleanConfig) (Left, error) {
+	if cfg.REST == nil || cfg.Clock == nil || cfg.RunID == "" {
+		return nil, errors.New("clean: REST, Clock and RunID are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	d, err := NewDrainer(cfg.REST, cfg.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("clean: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(baseConfig(cfg.REST, ""))
+	if err != nil {
+		return nil, fmt.Errorf("clean: %w", err)
+	}
+	c := &cleaner{cfg: cfg, drainer: d, namespaces: client}
+	return c.clean(ctx)
+}
+
+type cleaner struct {
+	cfg        CleanConfig
+	drainer    *Drainer
+	namespaces kubernetes.Interface
+}
+
+func (c *cleaner) clean(ctx context.Context) (Left, error) {
+	kinds, err := c.drainer.served()
+	if err != nil {
+		return nil, fmt.Errorf("clean: %w", err)
+	}
+	var left Left
+	for pass := range cleanPasses {
+		if pass > 0 {
+			if err := c.cfg.Clock.Sleep(ctx, cleanPause); err != nil {
+				return left, fmt.Errorf("clean: %w", err)
+			}
+		}
+		left = nil
+		for _, stage := range stages(kinds) {
+			remaining, err := c.remove(ctx, stage)
+			if err != nil {
+				return append(left, remaining...), fmt.Errorf("clean: %w", err)
+			}
+			left = append(left, remaining...)
+		}
+		if len(left) == 0 {
+			return nil, nil
+		}
+		c.cfg.Log.Debug("not everything is removed yet", "objects", len(left), "pass", pass+1)
+	}
+	return left, nil
+}
+
+// stages orders the kinds: what is in namespaces and all the rest, namespaces, nodes, leases. Proxies and controllers
+// thus see services and pods go before the places that they are in.
+func stages(kinds []kind) [][]kind {
+	out := make([][]kind, 4)
+	for _, k := range kinds {
+		stage := 0
+		switch k.gvr.Group + "/" + k.gvr.Resource {
+		case "/namespaces":
+			stage = 1
+		case "/nodes":
+			stage = 2
+		case "coordination.k8s.io/leases":
+			stage = 3
+		}
+		out[stage] = append(out[stage], k)
+	}
+	return out
+}
+
+// remove deletes what is labelled of kinds and returns what is still there.
+func (c *cleaner) remove(ctx context.Context, kinds []kind) (Left, error) {
+	results := make([]Left, len(kinds))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(cleanConcurrency)
+	for i, k := range kinds {
+		g.Go(func() (err error) {
+			results[i], err = c.removeKind(ctx, k)
+			if gone(err) || apierrors.IsForbidden(err) {
+				return nil // what may not be listed was not made by this run either
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	var left Left
+	for _, r := range results {
+		left = append(left, r...)
+	}
+	return left, err
+}
+
+func (c *cleaner) removeKind(ctx context.Context, k kind) (Left, error) {
+	opts := metav1.ListOptions{LabelSelector: runtime.LabelRun + "=" + c.cfg.RunID}
+	list, err := c.drainer.meta.Resource(k.gvr).List(ctx, opts)
+	if err != nil || len(list.Items) == 0 {
+		return nil, err
+	}
+	byNamespace := map[string][]metav1.PartialObjectMetadata{}
+	for _, item := range list.Items {
+		byNamespace[item.Namespace] = append(byNamespace[item.Namespace], item)
+	}
+	reasons := map[string]string{} // by namespace, or by name for Namespaces
+	for ns, items := range byNamespace {
+		if err := c.drainer.deleteAll(ctx, ns, k, items, opts); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			reasons[ns] = err.Error()
+		}
+	}
+	if k.gvr.Resource == "namespaces" && k.gvr.Group == "" && c.cfg.Finalize {
+		c.finalize(ctx, list.Items, reasons)
+	}
+	list, err = c.drainer.meta.Resource(k.gvr).List(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	var left Left
+	for _, item := range list.Items {
+		reason := reasons[item.Namespace]
+		if k.gvr.Resource == "namespaces" && reasons[item.Name] != "" {
+			reason = reasons[item.Name]
+		}
+		if reason == "" && len(item.Finalizers) > 0 {
+			reason = fmt.Sprintf("waits for its finalizers %q", item.Finalizers)
+		}
+		if reason == "" {
+			reason = "still terminating"
+		}
+		left = append(left, Remaining{k.gvr.GroupResource().String(), item.Namespace, item.Name, reason})
+	}
+	return left, nil
+}
+
+// finalize empties terminating namespaces and lets them go.
+func (c *cleaner) finalize(ctx context.Context, items []metav1.PartialObjectMetadata, reasons map[string]string) {
+	errs := make([]error, len(items))
+	var g errgroup.Group
+	g.SetLimit(cleanConcurrency)
+	for i := range items {
+		g.Go(func() error {
+			errs[i] = c.finalizeOne(ctx, items[i])
+			return nil
+		})
+	}
+	_ = g.Wait() // each error is kept with its namespace
+	for i, err := range errs {
+		if err != nil {
+			reasons[items[i].Name] = err.Error()
+		}
+	}
+}
+
+func (c *cleaner) finalizeOne(ctx context.Context, item metav1.PartialObjectMetadata) error {
+	get := func() (ns *corev1.Namespace, terminating bool, err error) {
+		ns, err = c.namespaces.CoreV1().Namespaces().Get(ctx, item.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil, false, nil
+		}
+		return ns, err == nil && ns.UID == item.UID && ns.DeletionTimestamp != nil, err
+	}
+	// Only a terminating namespace is emptied: in any other, things may be somebody else's.
+	if _, terminating, err := get(); !terminating {
+		return err
+	}
+	if err := c.drainer.Drain(ctx, item.Name); err != nil {
+		return err
+	}
+	ns, terminating, err := get()
+	if !terminating {
+		return err
+	}
+	ns.Spec.Finalizers = withoutKubernetes(ns.Spec.Finalizers)
+	_, err = c.namespaces.CoreV1().Namespaces().Finalize(ctx, ns, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // gone, or changed: the next pass looks again
+	}
+	return err
+}
+
+// withoutKubernetes removes the finalizer that stands for the namespace controller.
+func withoutKubernetes(in []corev1.FinalizerName) (out []corev1.FinalizerName) {
+	for _, f := range in {
+		if f != corev1.FinalizerKubernetes {
+			out = append(out, f)
+		}
+	}
+	return out
+}

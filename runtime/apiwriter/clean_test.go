@@ -1,0 +1,121 @@
+package apiwriter
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+func clusterObject(apiVersion, kind, name, run string) *unstructured.Unstructured {
+	u := object(apiVersion, kind, name, run)
+	u.SetNamespace("")
+	return u
+}
+
+// populate puts objects of run r1, of another run and of nobody on the server.
+func populate(s *fakeServer) {
+	ns := clusterObject("v1", "Namespace", "ours", "r1")
+	ns.Object["spec"] = map[string]any{"finalizers": []any{"kubernetes"}}
+	s.put("/api/v1/namespaces/ours", ns)
+	s.put("/api/v1/namespaces/ns", clusterObject("v1", "Namespace", "ns", ""))
+	s.put("/api/v1/nodes/n1", clusterObject("v1", "Node", "n1", "r1"))
+	s.put("/api/v1/nodes/n2", clusterObject("v1", "Node", "n2", "r2"))
+	for _, name := range []string{"a", "b", "c"} {
+		s.put("/api/v1/namespaces/ns/pods/"+name, object("v1", "Pod", name, "r1"))
+	}
+	s.put("/api/v1/namespaces/ns/pods/theirs", object("v1", "Pod", "theirs", "r2"))
+	s.put(widgetPath, object("example.com/v1", "Widget", "w", "r1"))
+	root := object("v1", "ConfigMap", "istio-ca-root-cert", "") // made by istiod, with no label of ours
+	root.SetNamespace("ours")
+	s.put("/api/v1/namespaces/ours/configmaps/istio-ca-root-cert", root)
+}
+
+func clean(t *testing.T, s *fakeServer, finalize bool) (Left, error) {
+	t.Helper()
+	return Clean(t.Context(), CleanConfig{REST: s.config(), RunID: "r1", Finalize: finalize, Clock: &hastyClock{}})
+}
+
+func TestCleanRemovesTheRunAndNothingElse(t *testing.T) {
+	s := newFakeServer(t)
+	populate(s)
+	if left, err := clean(t, s, true); err != nil || len(left) > 0 {
+		t.Fatalf("left %v, err %v", left, err)
+	}
+	var paths []string
+	for path := range s.objects {
+		paths = append(paths, path)
+	}
+	for _, kept := range []string{"/api/v1/namespaces/ns", "/api/v1/nodes/n2", "/api/v1/namespaces/ns/pods/theirs"} {
+		if s.objects[kept] == nil {
+			t.Errorf("%s is gone", kept)
+		}
+	}
+	if len(paths) != 3 {
+		t.Errorf("still there: %v", paths)
+	}
+	before := len(s.requests())
+	if left, err := clean(t, s, true); err != nil || len(left) > 0 {
+		t.Errorf("once more: left %v, err %v", left, err)
+	}
+	for _, r := range s.requests()[before:] {
+		if !strings.HasPrefix(r, "GET ") {
+			t.Errorf("cleaning a clean cluster did %s", r)
+		}
+	}
+}
+
+func TestCleanSaysWhatIsLeftAndWhy(t *testing.T) {
+	s := newFakeServer(t)
+	populate(s)
+	s.get(widgetPath).SetFinalizers([]string{"example.com/slow"})
+	left, err := clean(t, s, false) // nobody finalizes the namespace
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, l := range left {
+		got[l.Resource+" "+l.Namespace+"/"+l.Name] = l.Reason
+	}
+	if len(got) != 2 || !strings.Contains(got["widgets.example.com ns/w"], "example.com/slow") || got["namespaces /ours"] != "still terminating" {
+		t.Errorf("left %v", got)
+	}
+}
+
+func TestCleanEndsWithItsContext(t *testing.T) {
+	s := newFakeServer(t)
+	populate(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Clean(ctx, CleanConfig{REST: s.config(), RunID: "r1", Clock: &hastyClock{}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("err %v", err)
+	}
+}
+
+func TestDrainWaitsForFinalizers(t *testing.T) {
+	s := newFakeServer(t)
+	d, err := NewDrainer(s.config(), &hastyClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := object("example.com/v1", "Widget", "w", "")
+	slow.SetFinalizers([]string{"example.com/slow"})
+	s.put(widgetPath, slow)
+	s.put(podPath, object("v1", "Pod", "p", ""))
+	if err := d.Drain(t.Context(), "ns"); !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "widgets.example.com w") {
+		t.Errorf("err %v", err)
+	}
+	if s.get(widgetPath).GetDeletionTimestamp() == (*metav1.Time)(nil) {
+		t.Error("the widget was not deleted")
+	}
+	s.mu.Lock()
+	delete(s.objects, widgetPath)
+	s.mu.Unlock()
+	if err := d.Drain(t.Context(), "ns"); err != nil || s.get(podPath) != nil {
+		t.Errorf("err %v, pod %v", err, s.get(podPath))
+	}
+}

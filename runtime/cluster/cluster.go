@@ -1,0 +1,187 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+// Something that failed for good in the writer, after its own retries, is tried again after retryDelay, which doubles
+// with each failure up to maxRetryDelay.
+const (
+	retryDelay    = time.Second
+	maxRetryDelay = 30 * time.Second
+)
+
+// Drainer empties a terminating Namespace.
+type Drainer interface {
+	// Drain deletes everything in the namespace, of all kinds, and returns nil once nothing is left.
+	Drain(ctx context.Context, namespace string) error
+}
+
+// Config is what a [Cluster] needs. REST, RunID, Writer and Clock are required.
+type Config struct {
+	REST   *rest.Config
+	RunID  string
+	Writer runtime.Writer
+	Pods   runtime.PodEvents // told of the pods on the run's nodes and those with the run's label; may be nil
+
+	// Drainer empties the run's namespaces when they are deleted, before they are finalized; nil leaves terminating
+	// namespaces to a namespace controller.
+	Drainer Drainer
+
+	Clock  runtime.Clock
+	Notify runtime.Notifier // told when a measure may have changed; may be nil
+	Log    *slog.Logger     // nil means silence
+}
+
+// Cluster is the missing half of a cluster. It implements [runtime.Meter].
+type Cluster struct {
+	cfg    Config
+	client kubernetes.Interface
+
+	turn  sync.Mutex // held while a change is made and carried out
+	mu    sync.Mutex
+	state state
+
+	podStore cache.Store // the pods as watched, for those that are seen before their node
+	dirty    *wakeList[*service]
+	chores   *wakeList[chore]
+	times    *timetable
+}
+
+// New returns a cluster that does nothing before [Cluster.Run].
+func New(cfg Config) (*Cluster, error) {
+	if cfg.REST == nil {
+		return nil, errors.New("cluster: REST is required")
+	}
+	rc := rest.CopyConfig(cfg.REST)
+	rc.QPS, rc.Burst, rc.RateLimiter = -1, 0, nil
+	rc.WarningHandler = rest.NoWarnings{}
+	rc.ContentType = k8sruntime.ContentTypeProtobuf
+	rc.AcceptContentTypes = k8sruntime.ContentTypeProtobuf + "," + k8sruntime.ContentTypeJSON
+	client, err := kubernetes.NewForConfig(rc)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return newCluster(cfg, client)
+}
+
+func newCluster(cfg Config, client kubernetes.Interface) (*Cluster, error) {
+	if cfg.RunID == "" || cfg.Writer == nil || cfg.Clock == nil {
+		return nil, errors.New("cluster: RunID, Writer and Clock are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Cluster{
+		cfg: cfg, client: client, state: newState(),
+		dirty:  newWakeList[*service](),
+		chores: newWakeList[chore](),
+		times:  newTimetable(),
+	}, nil
+}
+
+// Run watches the api-server and does the cluster's work until ctx is done; it then returns nil, and none of its
+// goroutines is left. It must be called once.
+func (c *Cluster) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	synced, err := c.watch(ctx, &wg)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	for range choreWorkers {
+		wg.Go(func() { c.doChores(ctx) })
+	}
+	wg.Go(func() { c.keepTimes(ctx) })
+	// Slices are planned only when all that exist are known, or they would be made twice.
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil
+	}
+	c.doSlices(ctx)
+	return nil
+}
+
+// Read implements [runtime.Meter].
+func (c *Cluster) Read(r runtime.Readings) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r["pods.ready"] = int64(c.state.podsReady)
+	r["endpoints.desired"] = int64(c.state.endpointsDesired)
+	r["endpoints.ready"] = int64(c.state.endpointsReady)
+}
+
+// effects are what a change of the state leads to outside of it.
+type effects struct {
+	ops   []runtime.Op
+	calls []func()
+}
+
+func (e *effects) submit(op runtime.Op) { e.ops = append(e.ops, op) }
+
+func (e *effects) call(f func()) { e.calls = append(e.calls, f) }
+
+// change runs f on the state and then carries out what it asks for, all in the order of the changes: nobody hears that
+// a pod runs after hearing that it is gone. Control writes never block. Done of an op hears of errors of Submit.
+func (c *Cluster) change(ctx context.Context, f func(e *effects)) {
+	var e effects
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.mu.Lock()
+	f(&e)
+	c.mu.Unlock()
+	for _, call := range e.calls {
+		call()
+	}
+	for _, op := range e.ops {
+		op.Priority = runtime.PriorityControl
+		_ = c.cfg.Writer.Submit(ctx, op)
+	}
+	if c.cfg.Notify != nil {
+		c.cfg.Notify.Notify()
+	}
+}
+
+// failed logs a write that found no way, and reports whether there is still a point in trying again.
+func (c *Cluster) failed(ctx context.Context, what string, obj runtime.Object, res runtime.Result) bool {
+	if res.Fate != runtime.FateFailed || ctx.Err() != nil {
+		return false
+	}
+	c.cfg.Log.Warn(what+" failed", "namespace", obj.GetNamespace(), "name", obj.GetName(), "err", res.Err)
+	return true
+}
+
+// later does f after the nth failure, unless the run has ended by then.
+func (c *Cluster) later(nth int, f chore) {
+	d := min(maxRetryDelay, retryDelay<<min(nth-1, 8))
+	c.times.add(c.cfg.Clock.Now().Add(d), f)
+}
+
+// isOwn reports whether the object carries the run's label.
+func (c *Cluster) isOwn(labels map[string]string) bool {
+	return labels[runtime.LabelRun] == c.cfg.RunID
+}
+
+// ready reports whether the pod's Ready condition is true.
+func ready(p *corev1.Pod) bool {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == corev1.PodReady {
+			return p.Status.Conditions[i].Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

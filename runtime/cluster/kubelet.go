@@ -1,0 +1,231 @@
+package cluster
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+// podSeen is a pod as the api-server shows it now.
+func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
+	c.change(ctx, func(e *effects) {
+		ns := c.state.namespace(obj.Namespace)
+		p := ns.pods[obj.Name]
+		if p != nil && p.uid != obj.UID {
+			c.forgetPod(p, e)
+			p = nil
+		}
+		if p == nil {
+			p = &pod{namespace: obj.Namespace, name: obj.Name, uid: obj.UID, services: map[*service]struct{}{}}
+			ns.pods[obj.Name] = p
+		}
+		c.updatePod(ns, p, obj)
+		c.runPod(ctx, p, obj, e)
+	})
+}
+
+// podGone is a pod that the api-server does not have any more.
+func (c *Cluster) podGone(ctx context.Context, obj *corev1.Pod) {
+	c.change(ctx, func(e *effects) {
+		if p := c.state.namespace(obj.Namespace).pods[obj.Name]; p != nil && p.uid == obj.UID {
+			c.forgetPod(p, e)
+		}
+	})
+}
+
+// updatePod takes over what obj says, and marks the services that have to follow.
+func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod) {
+	c.uncount(p)
+	if p.node != obj.Spec.NodeName {
+		c.leaveNode(p)
+		if p.node = obj.Spec.NodeName; p.node != "" {
+			c.state.node(p.node).pods[p.key()] = p
+		}
+	}
+	p.labels = obj.Labels
+	p.hostname, p.subdomain = obj.Spec.Hostname, obj.Spec.Subdomain
+	p.ports = namedPorts(obj)
+	p.ip = obj.Status.PodIP
+	p.done = obj.Status.Phase == corev1.PodSucceeded || obj.Status.Phase == corev1.PodFailed
+	p.ready = ready(obj)
+	p.terminating = obj.DeletionTimestamp != nil
+	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] != runtime.RoleNodeAgent
+	if ip, err := netip.ParseAddr(p.ip); err == nil && p.node != "" && !obj.Spec.HostNetwork {
+		c.state.node(p.node).take(ip, p)
+	}
+	c.joinServices(ns, p)
+	c.count(p)
+}
+
+func (c *Cluster) forgetPod(p *pod, e *effects) {
+	c.uncount(p)
+	c.leaveNode(p)
+	for s := range p.services {
+		delete(s.members, p)
+		c.markDirty(s)
+	}
+	delete(c.state.namespace(p.namespace).pods, p.name)
+	if p.told && c.cfg.Pods != nil {
+		key := p.key()
+		e.call(func() { c.cfg.Pods.PodGone(key) })
+	}
+}
+
+func (c *Cluster) leaveNode(p *pod) {
+	n := c.state.nodes[p.node]
+	if n == nil {
+		return
+	}
+	delete(n.pods, p.key())
+	n.free(p)
+}
+
+// count and uncount keep the sums; the pod must not change between them.
+func (c *Cluster) count(p *pod) { c.addCounts(p, 1) }
+
+func (c *Cluster) uncount(p *pod) { c.addCounts(p, -1) }
+
+func (c *Cluster) addCounts(p *pod, by int) {
+	if p.counts() {
+		c.state.podsReady += by
+	}
+	for s := range p.services {
+		n := by * s.addresses(p)
+		s.desired += n
+		c.state.endpointsDesired += n
+	}
+}
+
+// runPod does what the kubelet of the pod's node would do next.
+func (c *Cluster) runPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
+	own := p.node != "" && c.state.node(p.node).own
+	switch {
+	case own && p.terminating:
+		c.endPod(ctx, p, obj, e)
+	case own && isPending(obj):
+		c.startPod(ctx, p, obj, e)
+	case (own || c.isOwn(p.labels)) && obj.Status.Phase == corev1.PodRunning && p.ip != "" && !p.told:
+		p.told = true
+		if c.cfg.Pods != nil {
+			key, ip := p.key(), p.ip
+			e.call(func() { c.cfg.Pods.PodRunning(key, ip) })
+		}
+	}
+}
+
+// endPod deletes a terminating pod for good: its containers take no time to stop.
+func (c *Cluster) endPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
+	if g := obj.DeletionGracePeriodSeconds; p.deleting || g != nil && *g == 0 {
+		return // with no time to stop, the api-server removes the pod by itself
+	}
+	p.deleting = true
+	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.name, UID: p.uid, Labels: obj.Labels}}
+	e.submit(runtime.Op{Verb: runtime.VerbDelete, Object: gone, Done: func(res runtime.Result) {
+		if c.failed(ctx, "the end of a pod", gone, res) {
+			c.revisitLater(ctx, p)
+		}
+	}})
+}
+
+// startPod writes the status of a pod whose containers have just become ready.
+func (c *Cluster) startPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
+	if p.writing {
+		return
+	}
+	n := c.state.node(p.node)
+	ip, ok := n.address(p, obj)
+	if !ok {
+		c.cfg.Log.Warn("a pod has no address: its node's podCIDR is empty or used up", "namespace", p.namespace, "name", p.name, "node", p.node)
+		return
+	}
+	p.writing = true
+	running := obj.DeepCopy()
+	running.Status = runningStatus(obj, n.ip, ip, metav1.NewTime(c.cfg.Clock.Now()))
+	e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: running, Done: func(res runtime.Result) {
+		if c.failed(ctx, "the status of a pod", obj, res) {
+			c.revisitLater(ctx, p)
+		}
+	}})
+}
+
+// revisitLater tries again what failed for the pod.
+func (c *Cluster) revisitLater(ctx context.Context, p *pod) {
+	c.change(ctx, func(*effects) {
+		p.failures++
+		c.later(p.failures, func(ctx context.Context) {
+			c.change(ctx, func(*effects) { p.writing, p.deleting = false, false })
+			c.revisit(ctx, p)
+		})
+	})
+}
+
+// revisit looks at a pod again that was seen before.
+func (c *Cluster) revisit(ctx context.Context, p *pod) {
+	if obj, ok, err := c.podStore.GetByKey(p.key()); err == nil && ok {
+		c.change(ctx, func(e *effects) {
+			if o := obj.(*corev1.Pod); c.state.namespace(p.namespace).pods[p.name] == p && o.UID == p.uid {
+				c.runPod(ctx, p, o, e)
+			}
+		})
+	}
+}
+
+// nodeSeen is a Node as the api-server shows it now. Pods may have been seen before it.
+func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
+	var waiting []*pod
+	c.change(ctx, func(*effects) {
+		n := c.state.node(obj.Name)
+		_, marked := obj.Labels[runtime.LabelClass]
+		zone := obj.Labels[corev1.LabelTopologyZone]
+		cidr, _ := netip.ParsePrefix(obj.Spec.PodCIDR) // without a range, only planned addresses
+		own := marked && c.isOwn(obj.Labels)
+		moved, starts := n.zone != zone, own && (!n.own || n.cidr != cidr)
+		n.uid, n.own, n.zone, n.cidr, n.ip = obj.UID, own, zone, cidr, internalIP(obj)
+		for _, p := range n.pods {
+			if starts {
+				waiting = append(waiting, p)
+			}
+			if moved {
+				for s := range p.services {
+					c.markDirty(s)
+				}
+			}
+		}
+		if n.own && !n.leased {
+			n.leased = true
+			c.times.add(c.cfg.Clock.Now().Add(spread(n.name)), func(ctx context.Context) { c.renewLease(ctx, n) })
+		}
+	})
+	slices.SortFunc(waiting, comparePods)
+	for _, p := range waiting {
+		c.revisit(ctx, p)
+	}
+}
+
+func (c *Cluster) nodeGone(ctx context.Context, obj *corev1.Node) {
+	c.change(ctx, func(e *effects) {
+		n := c.state.node(obj.Name)
+		n.own = false
+		c.endLease(n, e)
+		// Pods that are still on it wait for a node of that name.
+		next := &node{name: n.name, taken: n.taken, pods: n.pods}
+		c.state.nodes[n.name] = next
+		if len(n.pods) == 0 {
+			delete(c.state.nodes, n.name)
+		}
+	})
+}
+
+func internalIP(n *corev1.Node) string {
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			return a.Address
+		}
+	}
+	return ""
+}

@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+// address is the pod's IP: the planned one, or the highest in the node's range that is free. The run plans from the
+// bottom of the range, so that pods that others put on the node stay out of its way.
+func (n *node) address(p *pod, obj *corev1.Pod) (string, bool) {
+	if obj.Spec.HostNetwork {
+		return n.ip, n.ip != ""
+	}
+	if planned, err := netip.ParseAddr(obj.Annotations[runtime.AnnotationIP]); err == nil {
+		n.take(planned, p)
+		return planned.String(), true
+	}
+	if !n.cidr.IsValid() || !n.cidr.Addr().Is4() {
+		return "", false
+	}
+	for ip := lastAddress(n.cidr).Prev(); ip.IsValid() && n.cidr.Contains(ip) && ip != n.cidr.Masked().Addr(); ip = ip.Prev() {
+		if owner := n.taken[ip]; owner == nil || owner == p {
+			n.take(ip, p)
+			return ip.String(), true
+		}
+	}
+	return "", false
+}
+
+// take gives ip to p, and frees the one it had.
+func (n *node) take(ip netip.Addr, p *pod) {
+	n.free(p)
+	p.taken, n.taken[ip] = ip, p
+}
+
+func (n *node) free(p *pod) {
+	if n.taken[p.taken] == p {
+		delete(n.taken, p.taken)
+	}
+}
+
+// lastAddress is the broadcast address of an IPv4 range.
+func lastAddress(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		b[bit/8] |= 1 << (7 - bit%8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// runningStatus is the status of a pod all of whose containers are ready, as a kubelet writes it. It keeps what the
+// api-server has set (the QoS class).
+func runningStatus(p *corev1.Pod, hostIP, ip string, now metav1.Time) corev1.PodStatus {
+	st := *p.Status.DeepCopy()
+	st.Phase = corev1.PodRunning
+	st.StartTime = &now
+	st.PodIP, st.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	if hostIP != "" {
+		st.HostIP, st.HostIPs = hostIP, []corev1.HostIP{{IP: hostIP}}
+	}
+	st.Conditions = nil
+	for _, t := range []corev1.PodConditionType{
+		corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
+	} {
+		st.Conditions = append(st.Conditions, corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: now})
+	}
+	st.InitContainerStatuses, st.ContainerStatuses = nil, nil
+	for i := range p.Spec.InitContainers {
+		ct := &p.Spec.InitContainers[i]
+		if ct.RestartPolicy != nil && *ct.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			st.InitContainerStatuses = append(st.InitContainerStatuses, runningContainer(p, ct, now)) // a native sidecar
+			continue
+		}
+		st.InitContainerStatuses = append(st.InitContainerStatuses, completedContainer(p, ct, now))
+	}
+	for i := range p.Spec.Containers {
+		st.ContainerStatuses = append(st.ContainerStatuses, runningContainer(p, &p.Spec.Containers[i], now))
+	}
+	return st
+}
+
+func runningContainer(p *corev1.Pod, ct *corev1.Container, now metav1.Time) corev1.ContainerStatus {
+	started := true
+	return corev1.ContainerStatus{
+		Name: ct.Name, Image: ct.Image, ImageID: ct.Image, ContainerID: containerID(p, ct),
+		Ready: true, Started: &started,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
+	}
+}
+
+func completedContainer(p *corev1.Pod, ct *corev1.Container, now metav1.Time) corev1.ContainerStatus {
+	started := false
+	return corev1.ContainerStatus{
+		Name: ct.Name, Image: ct.Image, ImageID: ct.Image, ContainerID: containerID(p, ct),
+		Ready: true, Started: &started,
+		State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			Reason: "Completed", StartedAt: now, FinishedAt: now, ContainerID: containerID(p, ct),
+		}},
+	}
+}
+
+func containerID(p *corev1.Pod, ct *corev1.Container) string {
+	return "plscript://" + string(p.UID) + "/" + ct.Name
+}
+
+// namedPorts are the container ports that a Service can name as its target.
+func namedPorts(p *corev1.Pod) []corev1.ContainerPort {
+	var out []corev1.ContainerPort
+	add := func(cs []corev1.Container) {
+		for _, c := range cs {
+			for _, port := range c.Ports {
+				if port.Name != "" {
+					out = append(out, port)
+				}
+			}
+		}
+	}
+	add(p.Spec.Containers)
+	for _, c := range p.Spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			add([]corev1.Container{c})
+		}
+	}
+	return out
+}

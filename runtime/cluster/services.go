@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+)
+
+// serviceSeen is a Service as the api-server shows it now.
+func (c *Cluster) serviceSeen(ctx context.Context, obj *corev1.Service) {
+	c.change(ctx, func(e *effects) {
+		ns := c.state.namespace(obj.Namespace)
+		s := ns.services[obj.Name]
+		if s != nil && s.uid != obj.UID {
+			c.forgetService(ns, s, e)
+			s = nil
+		}
+		if s == nil {
+			s = newService(obj)
+			ns.services[obj.Name] = s
+		}
+		ns.unindex(s)
+		selects := equality.Semantic.DeepEqual(s.selector, obj.Spec.Selector)
+		s.labels, s.selector, s.own = obj.Labels, obj.Spec.Selector, c.isOwn(obj.Labels)
+		s.external = obj.Spec.Type == corev1.ServiceTypeExternalName
+		s.headless = obj.Spec.ClusterIP == corev1.ClusterIPNone
+		s.ports = obj.Spec.Ports
+		ns.index(s)
+		if !selects || s.publishNotReady != obj.Spec.PublishNotReadyAddresses || ns.managed(s) != s.selected {
+			c.deselect(s)
+			s.publishNotReady = obj.Spec.PublishNotReadyAddresses
+			c.reselect(ns, s)
+		}
+		c.markDirty(s)
+	})
+}
+
+func (c *Cluster) serviceGone(ctx context.Context, obj *corev1.Service) {
+	c.change(ctx, func(e *effects) {
+		ns := c.state.namespace(obj.Namespace)
+		if s := ns.services[obj.Name]; s != nil && s.uid == obj.UID {
+			c.forgetService(ns, s, e)
+		}
+	})
+}
+
+func newService(obj *corev1.Service) *service {
+	return &service{
+		namespace: obj.Namespace, name: obj.Name, uid: obj.UID,
+		members: map[*pod]struct{}{}, slices: map[string]*slice{},
+	}
+}
+
+// forgetService drops s; its slices go with it, as its owner references ask.
+func (c *Cluster) forgetService(ns *namespace, s *service, e *effects) {
+	c.deselect(s)
+	ns.unindex(s)
+	delete(ns.services, s.name)
+	s.gone = true
+	if s.inflight == 0 {
+		c.removeSlices(ns, s, e)
+	}
+}
+
+// deselect takes the pods out of s.
+func (c *Cluster) deselect(s *service) {
+	c.state.endpointsDesired -= s.desired
+	s.desired, s.selected = 0, false
+	for p := range s.members {
+		delete(p.services, s)
+	}
+	clear(s.members)
+}
+
+// reselect finds the pods of s anew, after its selector or the right to keep its slices has changed.
+func (c *Cluster) reselect(ns *namespace, s *service) {
+	c.deselect(s)
+	if !ns.managed(s) {
+		return
+	}
+	s.selected = true
+	for _, p := range ns.pods {
+		if s.selects(p) {
+			c.join(s, p)
+		}
+	}
+	c.markDirty(s)
+}
+
+func (c *Cluster) join(s *service, p *pod) {
+	s.members[p] = struct{}{}
+	p.services[s] = struct{}{}
+	n := s.addresses(p)
+	s.desired += n
+	c.state.endpointsDesired += n
+}
+
+// joinServices finds the services of a pod that was seen, and has all those follow that had or have it. The counts of
+// the pod are taken out before.
+func (c *Cluster) joinServices(ns *namespace, p *pod) {
+	for s := range p.services {
+		c.markDirty(s)
+		if !s.selects(p) {
+			delete(p.services, s)
+			delete(s.members, p)
+		}
+	}
+	for key, value := range p.labels {
+		for _, s := range ns.bySelector[labelPair{key, value}] {
+			if s.selected && s.selects(p) {
+				s.members[p] = struct{}{}
+				p.services[s] = struct{}{}
+				c.markDirty(s)
+			}
+		}
+	}
+}
+
+// selects reports whether the pod has all labels that s asks for.
+func (s *service) selects(p *pod) bool {
+	for k, v := range s.selector {
+		if got, ok := p.labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// pair is the one by which s is found: any will do, if it is always the same.
+func (s *service) pair() (first labelPair, ok bool) {
+	for k, v := range s.selector {
+		if !ok || k < first.key {
+			first, ok = labelPair{k, v}, true
+		}
+	}
+	return first, ok
+}
+
+func (ns *namespace) index(s *service) {
+	if pair, ok := s.pair(); ok {
+		ns.bySelector[pair] = append(ns.bySelector[pair], s)
+	}
+}
+
+func (ns *namespace) unindex(s *service) {
+	pair, ok := s.pair()
+	if !ok {
+		return
+	}
+	rest := slices.DeleteFunc(ns.bySelector[pair], func(o *service) bool { return o == s })
+	if ns.bySelector[pair] = rest; len(rest) == 0 {
+		delete(ns.bySelector, pair)
+	}
+}

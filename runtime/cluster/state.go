@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"net/netip"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// state is what the watches have shown, with the counts that follow from it. It is guarded by Cluster.mu.
+type state struct {
+	nodes      map[string]*node
+	namespaces map[string]*namespace
+
+	podsReady        int
+	endpointsDesired int
+	endpointsReady   int
+}
+
+func newState() state {
+	return state{nodes: map[string]*node{}, namespaces: map[string]*namespace{}}
+}
+
+// node is a Node, or the place of one that is not seen yet but has pods.
+type node struct {
+	name  string
+	own   bool // its pods are run by the fake kubelet
+	uid   types.UID
+	zone  string
+	ip    string // InternalIP
+	cidr  netip.Prefix
+	taken map[netip.Addr]*pod // pod addresses on the node
+	pods  map[string]*pod     // by key
+
+	leased bool                  // its Lease is being renewed
+	lease  *coordinationv1.Lease // as last answered; nil if unknown
+	renews bool                  // a write of the Lease is under way
+}
+
+// namespace is a Namespace, or the place of one that is not seen yet but has contents.
+type namespace struct {
+	name        string
+	uid         types.UID
+	own         bool
+	terminating bool
+	pods        map[string]*pod // by name
+	services    map[string]*service
+	// bySelector finds the services that may select a pod: each is listed under one pair of its selector.
+	bySelector map[labelPair][]*service
+	ready      map[string]int // ready addresses of each EndpointSlice, by name
+}
+
+type labelPair struct{ key, value string }
+
+// pod is what the cluster knows of a Pod.
+type pod struct {
+	namespace, name string
+	uid             types.UID
+	node            string
+	labels          map[string]string
+	hostname        string
+	subdomain       string
+	ports           []corev1.ContainerPort // those with a name
+
+	taken       netip.Addr // the address it holds on its node
+	ip          string     // status.podIP
+	done        bool       // Succeeded or Failed
+	ready       bool       // the Ready condition
+	terminating bool
+
+	population bool // belongs to the run's desired set
+	told       bool // PodRunning was called
+	writing    bool // the fake kubelet's status is under way
+	deleting   bool // the fake kubelet's delete is under way
+	failures   int  // of the fake kubelet's writes
+
+	services map[*service]struct{} // those that select it
+}
+
+func (p *pod) key() string { return p.namespace + "/" + p.name }
+
+// counts reports whether the pod is one of pods.ready.
+func (p *pod) counts() bool { return p.population && p.ready && !p.terminating }
+
+// service is what the cluster knows of a Service, and the EndpointSlices that it keeps for it.
+type service struct {
+	namespace, name string
+	uid             types.UID
+	labels          map[string]string
+	selector        map[string]string
+	own             bool // carries the run's label
+	external        bool // ExternalName: has no endpoints
+	headless        bool
+	publishNotReady bool
+	ports           []corev1.ServicePort
+
+	selected bool // the cluster keeps its slices, and members is filled
+	members  map[*pod]struct{}
+	desired  int // ready addresses that its slices should hold
+
+	slices   map[string]*slice // as last answered or watched, by name
+	queued   bool              // waits to be planned
+	changed  bool              // something changed since it was planned
+	inflight int               // slice writes under way
+	attempt  int               // failed writes, which change the names of new slices
+	gone     bool              // the Service was deleted
+}
+
+// listed reports whether the pod has a place in the slices of its services, ready or not.
+func (p *pod) listed() bool { return p.ip != "" && !p.done }
+
+// addresses is how many ready addresses p should have in the slices.
+func (s *service) addresses(p *pod) int {
+	if p.listed() && (s.publishNotReady || p.ready && !p.terminating) {
+		return 1
+	}
+	return 0
+}
+
+func (st *state) node(name string) *node {
+	n := st.nodes[name]
+	if n == nil {
+		n = &node{name: name, taken: map[netip.Addr]*pod{}, pods: map[string]*pod{}}
+		st.nodes[name] = n
+	}
+	return n
+}
+
+func (st *state) namespace(name string) *namespace {
+	ns := st.namespaces[name]
+	if ns == nil {
+		ns = &namespace{
+			name: name, pods: map[string]*pod{}, services: map[string]*service{},
+			bySelector: map[labelPair][]*service{}, ready: map[string]int{},
+		}
+		st.namespaces[name] = ns
+	}
+	return ns
+}
+
+// managed reports whether the cluster keeps the slices of s.
+func (ns *namespace) managed(s *service) bool {
+	return (s.own || ns.own) && !ns.terminating && !s.external && !s.gone && len(s.selector) > 0
+}

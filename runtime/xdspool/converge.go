@@ -1,0 +1,295 @@
+package xdspool
+
+import (
+	"math/bits"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+// tracker follows pending changes to the clients that have to hold them. What is left of a change that all of them hold
+// is three counts in histograms.
+type tracker struct {
+	store    *store
+	workload func(string) string // the name of the Address resource of a pod
+	clients  []*client           // by slot; nil where the slot is free
+	free     []int
+	pending  map[*change]struct{}
+	byMarker map[ip][]*change
+	order    uint64
+	kinds    map[runtime.ChangeKind]*convergence
+}
+
+// change is a tracked change that somebody may be waiting for.
+type change struct {
+	runtime.Change
+	marker     ip
+	order      uint64 // of Track
+	seen       uint64 // see applier.touch
+	watches    []*watchpoint
+	workload   nameID  // the reference to the workload's name, or 0
+	waiting    slotSet // the audience that does not hold it yet
+	left       int     // how many these are
+	written    bool
+	superseded bool // an opposite change of the same marker was written after it
+	over       bool
+
+	early       []time.Duration // held before the write was answered
+	pairs       int
+	first, last time.Duration
+}
+
+func newTracker(s *store, workload func(string) string) *tracker {
+	t := &tracker{
+		store:    s,
+		workload: workload,
+		pending:  map[*change]struct{}{},
+		byMarker: map[ip][]*change{},
+		kinds:    map[runtime.ChangeKind]*convergence{},
+	}
+	for _, k := range runtime.ChangeKinds {
+		t.kinds[k] = newConvergence()
+	}
+	return t
+}
+
+// join gives c a slot.
+func (t *tracker) join(c *client) {
+	if n := len(t.free); n > 0 {
+		c.slot, t.free = t.free[n-1], t.free[:n-1]
+		t.clients[c.slot] = c
+		return
+	}
+	c.slot = len(t.clients)
+	t.clients = append(t.clients, c)
+}
+
+// leave takes c out of every audience: its proxy is gone because plscript took it away.
+func (t *tracker) leave(c *client) {
+	for ch := range t.pending {
+		if ch.waiting.has(c.slot) {
+			t.drop(ch, c)
+		}
+	}
+	t.clients[c.slot] = nil
+	t.free = append(t.free, c.slot)
+}
+
+// track starts to follow c. The audience is the open clients that are subscribed to one of its resources.
+func (t *tracker) track(c runtime.Change) *change {
+	t.order++
+	ch := &change{Change: c, order: t.order}
+	addr, err := netip.ParseAddr(c.Marker)
+	if err != nil || t.kinds[c.Kind] == nil {
+		return ch // no proxy can hold what is no address: it ends as unobserved
+	}
+	ch.marker = addr.As16()
+	for _, h := range c.Hosts {
+		if w := t.store.hosts[h]; w != nil {
+			ch.watches = append(ch.watches, w)
+		}
+	}
+	if c.Workload != "" {
+		ch.workload = t.store.name(wds, []byte(t.workload(c.Workload)))
+		rec := &t.store.names[ch.workload]
+		if rec.watch == nil {
+			rec.watch = &watchpoint{typ: wds, names: []nameID{ch.workload}}
+		}
+		ch.watches = append(ch.watches, rec.watch)
+	}
+	for _, c := range t.clients {
+		if c != nil && c.open && slices.ContainsFunc(ch.watches, c.subscribed) {
+			ch.waiting.add(c.slot)
+			ch.left++
+		}
+	}
+	for _, w := range ch.watches {
+		w.changes = append(w.changes, ch)
+	}
+	t.pending[ch] = struct{}{}
+	t.byMarker[ch.marker] = append(t.byMarker[ch.marker], ch)
+	return ch
+}
+
+// write notes that the api-server accepted ch.
+func (t *tracker) write(ch *change, now time.Time) {
+	k := t.kinds[ch.Kind]
+	if ch.written || ch.over || k == nil {
+		return
+	}
+	ch.written = true
+	k.count++
+	k.pending++
+	for _, d := range ch.early {
+		k.record(k.pairs, d)
+	}
+	ch.early = nil
+	for _, earlier := range slices.Clone(t.byMarker[ch.marker]) {
+		if earlier.order < ch.order && earlier.opposite(ch) {
+			earlier.superseded = true
+			t.lookAll(earlier, now)
+		}
+	}
+	t.lookAll(ch, now)
+	t.finish(ch)
+}
+
+// cancel forgets a change that was never written.
+func (t *tracker) cancel(ch *change) {
+	if !ch.written && !ch.over {
+		t.end(ch)
+	}
+}
+
+// opposite reports whether the later change undoes ch.
+func (ch *change) opposite(later *change) bool {
+	if ch.Kind != later.Kind || ch.Removed == later.Removed {
+		return false
+	}
+	if ch.Workload != "" && ch.Workload == later.Workload {
+		return true
+	}
+	return slices.ContainsFunc(ch.Hosts, func(h string) bool { return slices.Contains(later.Hosts, h) })
+}
+
+func (t *tracker) lookAll(ch *change, now time.Time) {
+	for slot := range ch.waiting.all() {
+		t.look(ch, t.clients[slot], now)
+	}
+}
+
+// look finds out whether c holds ch now.
+func (t *tracker) look(ch *change, c *client, now time.Time) {
+	if ch.over || !ch.waiting.has(c.slot) {
+		return
+	}
+	with, without := 0, 0
+	for _, w := range ch.watches {
+		c.count(t.store, w, ch.marker, &with, &without)
+	}
+	switch {
+	case ch.superseded && (with == 0 || without == 0),
+		ch.Removed && with == 0,
+		!ch.Removed && without == 0 && with > 0:
+		t.hold(ch, c, now)
+	case !ch.Removed && with+without == 0:
+		t.drop(ch, c) // the service is gone, and the client has nothing left to hold the address in
+	}
+}
+
+// subscribed reports whether c is subscribed to a resource of w.
+func (c *client) subscribed(w *watchpoint) bool {
+	sub := &c.types[w.typ]
+	if w.typ.wildcard() {
+		return sub.active
+	}
+	return slices.ContainsFunc(w.names, func(n nameID) bool { return sub.table.find(n) != nil })
+}
+
+// count adds up how many of the resources of w that c is subscribed to list the marker, and how many do not.
+func (c *client) count(s *store, w *watchpoint, marker ip, with, without *int) {
+	sub := &c.types[w.typ]
+	for _, n := range w.names {
+		e := sub.table.find(n)
+		switch {
+		case e != nil && s.holds(e.content, marker):
+			*with++
+		case e != nil || w.typ.wildcard() && sub.started:
+			*without++
+		}
+	}
+}
+
+// hold notes that c holds ch since now.
+func (t *tracker) hold(ch *change, c *client, now time.Time) {
+	d := max(0, now.Sub(ch.Scheduled))
+	if ch.pairs == 0 || d < ch.first {
+		ch.first = d
+	}
+	ch.last = max(ch.last, d)
+	ch.pairs++
+	if ch.written {
+		k := t.kinds[ch.Kind]
+		k.record(k.pairs, d)
+	} else {
+		ch.early = append(ch.early, d)
+	}
+	t.drop(ch, c)
+}
+
+// drop takes c out of those that ch waits for.
+func (t *tracker) drop(ch *change, c *client) {
+	ch.waiting.remove(c.slot)
+	ch.left--
+	t.finish(ch)
+}
+
+// finish ends ch if nobody is left.
+func (t *tracker) finish(ch *change) {
+	if !ch.written || ch.left > 0 || ch.over {
+		return
+	}
+	k := t.kinds[ch.Kind]
+	k.pending--
+	k.cached = nil
+	if ch.pairs == 0 {
+		k.unobserved++
+	} else {
+		k.record(k.first, ch.first)
+		k.record(k.last, ch.last)
+	}
+	t.end(ch)
+}
+
+// end takes ch out of every index.
+func (t *tracker) end(ch *change) {
+	ch.over = true
+	delete(t.pending, ch)
+	remove := func(list []*change) []*change {
+		return slices.DeleteFunc(list, func(x *change) bool { return x == ch })
+	}
+	if rest := remove(t.byMarker[ch.marker]); len(rest) > 0 {
+		t.byMarker[ch.marker] = rest
+	} else {
+		delete(t.byMarker, ch.marker)
+	}
+	for _, w := range ch.watches {
+		w.changes = remove(w.changes)
+		t.store.forgetHost(w)
+	}
+	if ch.workload != 0 {
+		if w := t.store.names[ch.workload].watch; len(w.changes) == 0 {
+			t.store.names[ch.workload].watch = nil
+		}
+		t.store.dropName(ch.workload)
+	}
+}
+
+// slotSet is a set of slots; a thousand clients that wait are 128 bytes.
+type slotSet []uint64
+
+func (s *slotSet) add(i int) {
+	for len(*s) <= i/64 {
+		*s = append(*s, 0)
+	}
+	(*s)[i/64] |= 1 << (i % 64)
+}
+
+func (s slotSet) has(i int) bool { return i/64 < len(s) && s[i/64]&(1<<(i%64)) != 0 }
+
+func (s slotSet) remove(i int) { s[i/64] &^= 1 << (i % 64) }
+
+// all yields the slots; they may be removed on the way.
+func (s slotSet) all() func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		for i, word := range s {
+			for ; word != 0; word &= word - 1 {
+				if !yield(i*64 + bits.TrailingZeros64(word)) {
+					return
+				}
+			}
+		}
+	}
+}

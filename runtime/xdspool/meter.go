@@ -1,0 +1,207 @@
+package xdspool
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+// stats is what the pool counts. All of it is guarded by the pool's mutex.
+type stats struct {
+	class   [numClasses]classStats
+	types   [numTypes]typeStats
+	wasted  int
+	awaited map[answer]time.Time // since when, for subscriptions on open streams that were not answered yet
+}
+
+type classStats struct {
+	desired, open, synced        int // now
+	rejected, nacks, disconnects int // ever
+}
+
+type typeStats struct {
+	responses, resources, removed, bytes, nacks int
+}
+
+// answer is what a client waits for after it has subscribed.
+type answer struct {
+	client *client
+	typ    typ
+}
+
+// patience is how long a subscription may go without an answer before it counts as never answered. A busy istiod takes
+// seconds; what it refuses without a word (a secret over plaintext) never comes.
+const patience = 30 * time.Second
+
+// watchAnswer keeps track of what c waits for in t.
+func (p *Pool) watchAnswer(c *client, t typ) {
+	a := answer{c, t}
+	if c.types[t].settled(t) {
+		delete(p.stats.awaited, a)
+	} else if _, waits := p.stats.awaited[a]; !waits {
+		p.stats.awaited[a] = p.cfg.Clock.Now()
+	}
+}
+
+func (p *Pool) countResponse(t typ, r *response) {
+	s := &p.stats.types[t]
+	s.responses++
+	s.resources += len(r.resources)
+	s.removed += len(r.removed)
+	s.bytes += r.bytes
+}
+
+// Read implements [runtime.Meter]: it sets the measures below xds, changes and pushes.
+func (p *Pool) Read(out runtime.Readings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.cfg.Clock.Now()
+	p.readClasses(out, now)
+	p.readTypes(out)
+	p.readChanges(out, now)
+}
+
+func (p *Pool) readClasses(out runtime.Readings, now time.Time) {
+	var unanswered [numClasses]int
+	for a, since := range p.stats.awaited {
+		if now.Sub(since) >= patience {
+			unanswered[a.client.class]++
+		}
+	}
+	var all classStats
+	allUnanswered := 0
+	for i, class := range runtime.ProxyClasses {
+		s := &p.stats.class[i]
+		s.read(out, "xds."+string(class), unanswered[i])
+		all.desired += s.desired
+		all.open += s.open
+		all.synced += s.synced
+		all.rejected += s.rejected
+		all.nacks += s.nacks
+		all.disconnects += s.disconnects
+		allUnanswered += unanswered[i]
+	}
+	all.read(out, "xds", allUnanswered)
+}
+
+func (s *classStats) read(out runtime.Readings, path string, unanswered int) {
+	out[path+".desired"] = int64(s.desired)
+	out[path+".open"] = int64(s.open)
+	out[path+".synced"] = int64(s.synced)
+	out[path+".rejected"] = int64(s.rejected)
+	out[path+".nacks"] = int64(s.nacks)
+	out[path+".disconnects"] = int64(s.disconnects)
+	out[path+".unanswered"] = int64(unanswered)
+}
+
+func (p *Pool) readTypes(out runtime.Readings) {
+	var all typeStats
+	for i, t := range runtime.XDSTypes {
+		s, path := &p.stats.types[i], "xds."+t.Short
+		out[path+".responses"] = int64(s.responses)
+		out[path+".resources"] = int64(s.resources)
+		out[path+".removed"] = int64(s.removed)
+		out[path+".bytes"] = int64(s.bytes)
+		out[path+".nacks"] = int64(s.nacks)
+		all.responses += s.responses
+		all.resources += s.resources
+		all.bytes += s.bytes
+	}
+	out["pushes.responses"] = int64(all.responses)
+	out["pushes.resources"] = int64(all.resources)
+	out["pushes.bytes"] = int64(all.bytes)
+	out["pushes.wasted"] = int64(p.stats.wasted)
+}
+
+func (p *Pool) readChanges(out runtime.Readings, now time.Time) {
+	count, pending := 0, 0
+	for _, kind := range runtime.ChangeKinds {
+		k, path := p.tracker.kinds[kind], "changes."+string(kind)
+		count += k.count
+		pending += k.pending
+		out[path+".count"] = int64(k.count)
+		out[path+".pending"] = int64(k.pending)
+		out[path+".unobserved"] = int64(k.unobserved)
+		at, ok := p.tracker.percentiles(kind, now)
+		if !ok {
+			continue
+		}
+		out[path+".p50"] = at.p50
+		out[path+".p90"] = at.p90
+		out[path+".p99"] = at.p99
+		out[path+".max"] = at.max
+		out[path+".firstP50"] = at.firstP50
+		out[path+".lastP99"] = at.lastP99
+	}
+	out["changes.count"] = int64(count)
+	out["changes.pending"] = int64(pending)
+}
+
+// Open returns how many streams are open.
+func (p *Pool) Open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for i := range p.stats.class {
+		n += p.stats.class[i].open
+	}
+	return n
+}
+
+// ProxyStatus is one proxy as the pool sees it, for comparison with istiod's syncz page.
+type ProxyStatus struct {
+	Key       string // namespace/name
+	NodeID    string // as sent
+	ProxyID   string // as syncz calls it: name.namespace
+	Class     runtime.ProxyClass
+	Wanted    bool
+	Connected bool // a response has come on the current stream
+	Synced    bool
+	Types     []TypeStatus // of the current stream, in the order of subscription
+}
+
+// TypeStatus is one resource type of a proxy.
+type TypeStatus struct {
+	Type  string // "CDS"
+	URL   string // the key of the type in syncz
+	Nonce string // of the last response; "" before the first
+	Acked string // the last nonce that was ACKed
+	Held  int    // resources held
+}
+
+// List returns the proxies that are wanted or still connected, by key.
+func (p *Pool) List() []ProxyStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]ProxyStatus, 0, len(p.members))
+	for key, m := range p.members {
+		s := ProxyStatus{Key: key, ProxyID: m.proxy.Name + "." + m.proxy.Namespace, Class: m.proxy.Class, Wanted: m.wanted}
+		if c := m.client; c != nil {
+			s.NodeID, s.Connected, s.Synced = p.cfg.nodeID(c.proxy), c.open, c.synced
+			s.Types = c.typeStatus()
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b ProxyStatus) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
+func (c *client) typeStatus() []TypeStatus {
+	var out []TypeStatus
+	for _, t := range order(c.proxy.Class) {
+		sub := &c.types[t]
+		if !sub.active {
+			continue
+		}
+		held := 0
+		for _, e := range sub.table {
+			if e.content != 0 {
+				held++
+			}
+		}
+		out = append(out, TypeStatus{Type: t.String(), URL: t.url(), Nonce: sub.nonce, Acked: sub.acked, Held: held})
+	}
+	return out
+}

@@ -1,0 +1,188 @@
+package xdspool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/plscript/plscript/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Config sets up a [Pool].
+type Config struct {
+	// Addresses are istiod's plaintext XDS ports, host:port. Connects take turns over them.
+	Addresses []string
+	// ConnectRate is how many connects a second each address gets. 0 lets the pool pace itself: it starts below what
+	// istiod admits, slows down when it is refused and speeds up while it is not.
+	ConnectRate float64
+
+	Clock  runtime.Clock    // required
+	Rand   *rand.Rand       // for the jitter of backoffs, used under a lock; nil means a fixed seed
+	Notify runtime.Notifier // told when readings may have changed; may be nil
+	Log    *slog.Logger     // may be nil
+
+	// IstioVersion is what proxies say they are, "1.31.0". istiod leaves out what an older proxy would not know.
+	IstioVersion string
+	ClusterID    string // "" means "Kubernetes"
+	MeshDomain   string // "" means "cluster.local"
+	// Metadata is added to the node metadata of every proxy. It cannot change who the proxy is.
+	Metadata map[string]any
+}
+
+// Pool is the XDS clients of a mesh. It implements [runtime.Proxies], [runtime.PodEvents], [runtime.Changes] and
+// [runtime.Meter]; all of its methods may be called from anywhere, before, while and after it runs.
+type Pool struct {
+	cfg     Config
+	paces   []*pacer  // one an address
+	scratch sync.Pool // of *response
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	ctx     context.Context // what clients run under: Run's; nil before and after
+	stop    context.CancelFunc
+	over    chan struct{}      // closed when Run has returned; nil before
+	members map[string]*member // by key
+	podIPs  map[string]string  // of the pods that run, by key
+	turns   int                // connects so far
+	store   *store
+	applier applier
+	tracker *tracker
+	stats   stats
+	ends    map[codes.Code]bool // how streams have ended so far
+}
+
+var (
+	_ runtime.Proxies   = (*Pool)(nil)
+	_ runtime.PodEvents = (*Pool)(nil)
+	_ runtime.Changes   = (*Pool)(nil)
+	_ runtime.Meter     = (*Pool)(nil)
+)
+
+// New returns a pool that connects nobody until it runs.
+func New(cfg Config) *Pool {
+	if cfg.ClusterID == "" {
+		cfg.ClusterID = "Kubernetes"
+	}
+	if cfg.MeshDomain == "" {
+		cfg.MeshDomain = "cluster.local"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.New(rand.NewPCG(0, 0))
+	}
+	s := newStore()
+	p := &Pool{
+		cfg:     cfg,
+		scratch: sync.Pool{New: func() any { return new(response) }},
+		members: map[string]*member{},
+		podIPs:  map[string]string{},
+		store:   s,
+		applier: applier{store: s},
+		// The uid of a pod's workload (Istio pilot/pkg/serviceregistry/ambient generatePodUID).
+		tracker: newTracker(s, func(pod string) string { return cfg.ClusterID + "//Pod/" + pod }),
+		stats:   stats{awaited: map[answer]time.Time{}},
+		ends:    map[codes.Code]bool{},
+	}
+	for range cfg.Addresses {
+		p.paces = append(p.paces, newPacer(cfg.Clock, cfg.ConnectRate))
+	}
+	return p
+}
+
+// Run connects the proxies that are wanted, and those that will be, until ctx is done or [Pool.Close] is called; it
+// returns once the last stream is closed. A pool runs once.
+func (p *Pool) Run(ctx context.Context) error {
+	if len(p.cfg.Addresses) == 0 {
+		return errors.New("xds pool: no address of an istiod")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.mu.Lock()
+	if p.over != nil {
+		p.mu.Unlock()
+		return errors.New("xds pool: it has run already")
+	}
+	p.ctx, p.stop, p.over = ctx, cancel, make(chan struct{})
+	for key := range p.members {
+		p.reconcile(key)
+	}
+	p.mu.Unlock()
+	defer close(p.over)
+
+	<-ctx.Done()
+	p.mu.Lock()
+	p.ctx = nil
+	for _, m := range p.members {
+		if m.client != nil {
+			p.remove(m.client)
+			m.client = nil
+		}
+	}
+	p.mu.Unlock()
+	p.running.Wait()
+	return nil
+}
+
+// Close ends Run and waits for it.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	stop, over := p.stop, p.over
+	p.mu.Unlock()
+	if over != nil {
+		stop()
+		<-over
+	}
+}
+
+// nextAddress returns the address of the next connect, in turn, and its pacer.
+func (p *Pool) nextAddress() (string, *pacer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.turns % len(p.paces)
+	p.turns++
+	return p.cfg.Addresses[i], p.paces[i]
+}
+
+// random returns a number in [0, 1).
+func (p *Pool) random() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cfg.Rand.Float64()
+}
+
+func (p *Pool) notify() {
+	if p.cfg.Notify != nil {
+		p.cfg.Notify.Notify()
+	}
+}
+
+// keepScratch is the largest scanned response that is kept for the next, in resources.
+const keepScratch = 16 << 10
+
+func (p *Pool) recycle(r *response) {
+	if cap(r.resources) <= keepScratch {
+		p.scratch.Put(r)
+	}
+}
+
+// logEnd logs why a stream of c ended: the first of every status code as a warning, the others, which may be thousands
+// when an istiod goes away, for debugging.
+func (p *Pool) logEnd(ctx context.Context, c *client, address string, err error) {
+	code := status.Code(err)
+	p.mu.Lock()
+	level := slog.LevelWarn
+	if p.ends[code] {
+		level = slog.LevelDebug
+	}
+	p.ends[code] = true
+	p.mu.Unlock()
+	p.cfg.Log.LogAttrs(ctx, level, "xds stream ended", slog.String("proxy", c.proxy.Key()),
+		slog.String("istiod", address), slog.Any("error", err))
+}

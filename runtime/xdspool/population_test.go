@@ -1,0 +1,234 @@
+package xdspool
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plscript/plscript/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func podProxy(name string) runtime.Proxy {
+	p := sidecar(name)
+	p.Pod, p.IP = true, ""
+	return p
+}
+
+func TestProxyLivesWithItsPod(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Want(podProxy("early"))
+	f.until(t, runtime.Readings{"xds.desired": int64(1), "xds.open": int64(0)})
+	f.PodRunning("ns/early", "10.0.0.3")
+	early := f.server.accept(t)
+	if id := early.next(t, cds).GetNode().GetId(); !strings.Contains(id, "~10.0.0.3~early.ns~") {
+		t.Errorf("node id %q", id)
+	}
+	early.push(t, cds, nil)
+
+	f.PodRunning("ns/late", "10.0.0.4")
+	f.PodRunning("ns/late", "10.0.0.4") // a second report changes nothing
+	f.Want(podProxy("late"))
+	late := f.server.accept(t)
+	if id := late.next(t, cds).GetNode().GetId(); !strings.Contains(id, "~10.0.0.4~late.ns~") {
+		t.Errorf("node id %q", id)
+	}
+	late.push(t, cds, nil)
+	f.until(t, runtime.Readings{"xds.desired": int64(2), "xds.open": int64(2)})
+
+	f.PodGone("ns/late")
+	late.gone(t)
+	f.until(t, runtime.Readings{"xds.desired": int64(2), "xds.open": int64(1), "xds.disconnects": int64(0)})
+	f.PodRunning("ns/late", "10.0.0.5") // a pod of the same name again, as a StatefulSet's
+	f.server.accept(t).next(t, cds)
+	f.PodRunning("ns/late", "10.0.0.6") // and again, without word of the end of the one before
+	s := f.server.accept(t)
+	if id := s.next(t, cds).GetNode().GetId(); !strings.Contains(id, "~10.0.0.6~") {
+		t.Errorf("node id %q", id)
+	}
+}
+
+func TestForgottenProxyStaysUntilItsPodIsGone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.PodRunning("ns/p", "10.0.0.3")
+	f.Want(podProxy("p"))
+	s := f.server.accept(t)
+	s.sidecar(t, nil)
+	f.until(t, runtime.Readings{"xds.desired": int64(1), "xds.synced": int64(1)})
+	f.Forget("ns/p")
+	f.Forget("ns/p")
+	f.until(t, runtime.Readings{"xds.desired": int64(0), "xds.open": int64(1), "xds.synced": int64(0)})
+	f.PodGone("ns/p")
+	s.gone(t)
+	f.until(t, runtime.Readings{"xds.open": int64(0), "xds.disconnects": int64(0)})
+	if l := f.List(); len(l) != 0 {
+		t.Errorf("left: %v", l)
+	}
+	f.PodRunning("ns/p", "10.0.0.3") // of no concern any more
+	if l := f.List(); len(l) != 0 {
+		t.Errorf("came back: %v", l)
+	}
+}
+
+func TestForgottenProxyWithoutPodLeavesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := runtime.Proxy{Class: runtime.ClassClient, Namespace: "ns", Name: "c"}
+	f.Want(p)
+	s := f.server.accept(t)
+	if id := s.next(t, cds).GetNode().GetId(); id != "sidecar~192.0.2.1~c.ns~ns.svc.cluster.local" {
+		t.Errorf("node id %q", id)
+	}
+	f.Forget(p.Key())
+	s.gone(t)
+	f.until(t, runtime.Readings{"xds.client.desired": int64(0), "xds.disconnects": int64(0)})
+}
+
+func TestWantBeforeRunAndClose(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	p := New(Config{Addresses: []string{s.address}, Clock: newClock()})
+	p.Want(sidecar("p"))
+	p.Close() // not running: nothing to do
+	done := make(chan error)
+	go func() { done <- p.Run(t.Context()) }()
+	ses := s.accept(t)
+	ses.next(t, cds)
+	p.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	ses.gone(t)
+	p.Want(sidecar("q")) // harmless
+	if err := p.Run(t.Context()); err == nil {
+		t.Error("a pool ran twice")
+	}
+	if err := New(Config{Clock: newClock()}).Run(t.Context()); err == nil {
+		t.Error("a pool ran without addresses")
+	}
+}
+
+func TestRefusedConnectsAreCountedAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Want(sidecar("p"))
+	for range 3 {
+		f.server.accept(t).end <- errRefused
+	}
+	s := f.server.accept(t)
+	s.sidecar(t, nil)
+	f.until(t, runtime.Readings{
+		"xds.synced": int64(1), "xds.rejected": int64(3), "xds.sidecar.rejected": int64(3), "xds.disconnects": int64(0),
+	})
+	if r := f.paces[0].rate; r >= initialRate {
+		t.Errorf("rate is %v after refusals", r)
+	}
+}
+
+func TestConnectsTakeTurnsOverAddresses(t *testing.T) {
+	t.Parallel()
+	second := newServer(t)
+	f := newFixture(t, func(c *Config) { c.Addresses = append(c.Addresses, second.address) })
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.Want(sidecar(name))
+	}
+	for _, s := range []*server{f.server, second, f.server, second} {
+		s.accept(t)
+	}
+}
+
+func TestPacer(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	p := newPacer(clock, 0)
+	start := clock.Now()
+	for range 41 {
+		if err := p.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := clock.Now().Sub(start); got != 2*time.Second {
+		t.Errorf("41 connects took %v, want 2s", got)
+	}
+	for range 20 {
+		p.admitted()
+	}
+	if p.rate < 20.4 || p.rate > 20.6 {
+		t.Errorf("rate %v after a second of admissions", p.rate)
+	}
+	before := p.rate
+	p.refused()
+	p.refused() // of the same congestion
+	if math.Abs(p.rate-before*rateCut) > 0.01 {
+		t.Errorf("rate %v after a congestion at %v", p.rate, before)
+	}
+	for range 100 {
+		clock.Advance(cutInterval)
+		p.refused()
+	}
+	if p.rate != minRate {
+		t.Errorf("rate %v, want the least", p.rate)
+	}
+	fixed := newPacer(clock, 7)
+	fixed.refused()
+	fixed.admitted()
+	if fixed.rate != 7 {
+		t.Errorf("a fixed rate became %v", fixed.rate)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	cfg := New(Config{
+		IstioVersion: "1.31.0",
+		Metadata:     map[string]any{"NAME": "usurper", "INTERCEPTION_MODE": "TPROXY", "DNS_CAPTURE": "true"},
+	}).cfg
+	p := runtime.Proxy{
+		Class: runtime.ClassGateway, Namespace: "ns", Name: "gw-1", IP: "10.1.2.3", Node: "n1", ServiceAccount: "sa", App: "gw",
+		Labels: map[string]string{"app": "gw"}, Zone: "z", Region: "r",
+	}
+	n, err := cfg.node(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Id != "router~10.1.2.3~gw-1.ns~ns.svc.cluster.local" || n.Cluster != "gw.ns" || n.Locality.Zone != "z" || n.Locality.Region != "r" {
+		t.Errorf("node %v", n)
+	}
+	meta := n.Metadata.AsMap()
+	delete(meta, "PROXY_CONFIG")
+	want := map[string]any{
+		"NAME": "gw-1", "NAMESPACE": "ns", "SERVICE_ACCOUNT": "sa", "NODE_NAME": "n1", "WORKLOAD_NAME": "gw",
+		"OWNER": "kubernetes://apis/apps/v1/namespaces/ns/deployments/gw", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "10.1.2.3",
+		"LABELS": map[string]any{"app": "gw"}, "ISTIO_VERSION": "1.31.0", "MESH_ID": "cluster.local", "DNS_CAPTURE": "true",
+		"INTERCEPTION_MODE": "TPROXY", "ENVOY_STATUS_PORT": 15021., "ENVOY_PROMETHEUS_PORT": 15090.,
+		"PILOT_SAN": []any{"istiod.istio-system.svc"},
+	}
+	if d := cmp.Diff(want, meta); d != "" {
+		t.Errorf("metadata (-want +got):\n%s", d)
+	}
+	if cfg.Metadata["NAME"] != "usurper" {
+		t.Error("the configuration was changed")
+	}
+	cfg.Metadata = map[string]any{"BAD": func() {}}
+	if _, err := cfg.node(p); err == nil {
+		t.Error("metadata that is no JSON was accepted")
+	}
+}
+
+func TestGarbageEndsTheStream(t *testing.T) {
+	t.Parallel()
+	if !benign(status.Error(codes.Unknown, "")) || benign(errRefused) {
+		t.Error("benign is wrong")
+	}
+	var r response
+	for _, b := range []string{"\xff", "\x12\xff\xff\xff\xff\x0f", "\x12\x00", "\x2a\x02\xff\xfe", "\x0b\x0c"} {
+		if err := r.scan([]byte(b)); err == nil {
+			t.Errorf("%q was accepted", b)
+		}
+	}
+}
