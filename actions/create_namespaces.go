@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -69,7 +70,7 @@ func (a *createNamespaces) intents(m *runtime.Mesh, now time.Time) runtime.Inten
 			if i > 0 && a.GracePeriod > 0 && !yield(runtime.Intent{Pause: a.GracePeriod.Std()}, nil) {
 				return
 			}
-			ns, err := m.AddNamespace(numbered(a.Name, i, a.Count), i)
+			ns, err := m.AddNamespace(numbered(cmp.Or(a.Name, "mesh"), i, a.Count), i)
 			if err != nil {
 				yield(runtime.Intent{}, err)
 				return

@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -36,7 +37,7 @@ func (a *createNodes) intents(m *runtime.Mesh, now time.Time) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for i := range a.Count {
 			n, err := m.AddNode(runtime.Node{
-				Name: fmt.Sprintf("%s-%d", a.Name, i), Zone: "zone-" + string(rune('a'+i%a.Zones)), Region: "region-a", Ztunnel: a.Ztunnel,
+				Name: fmt.Sprintf("%s-%d", cmp.Or(a.Name, "node"), i), Zone: "zone-" + string(rune('a'+i%a.Zones)), Region: "region-a", Ztunnel: a.Ztunnel,
 			})
 			if err != nil {
 				yield(runtime.Intent{}, err)

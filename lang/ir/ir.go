@@ -72,7 +72,7 @@ type Step struct {
 	Timeout    Duration
 	OnError    OnError
 	Background bool
-	Body       any               // pointer to the action's struct, made by [Fragment].New and decoded
+	Body       any               // pointer to the action's struct, made by [Fragment].New and decoded; nil if the action is unknown
 	Sources    map[string]Source // where each field stands, by path relative to the step: "until", "objects[0].spec.hosts[0]"
 	Pos        Pos
 }

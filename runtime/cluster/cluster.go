@@ -109,7 +109,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { c.keepTimes(ctx) })
 	// Slices are planned only when all that exist are known, or they would be made twice.
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+	if !cache.WaitFor(ctx, "", synced...) {
 		return nil
 	}
 	c.doSlices(ctx)

@@ -12,7 +12,7 @@ import (
 )
 
 // watch starts the informers and returns what tells that each handler has seen everything that existed.
-func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.InformerSynced, error) {
+func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.DoneChecker, error) {
 	f := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTransform(strip))
 	pods := f.Core().V1().Pods().Informer()
 	c.podStore = pods.GetStore()
@@ -26,7 +26,7 @@ func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.Inform
 		{f.Discovery().V1().EndpointSlices().Informer(), handler(ctx, c.sliceSeen, c.sliceGone)},
 		{pods, handler(ctx, c.podSeen, c.podGone)},
 	}
-	var synced []cache.InformerSynced
+	var synced []cache.DoneChecker
 	for _, w := range watched {
 		if err := w.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 			if ctx.Err() == nil {
@@ -39,7 +39,7 @@ func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.Inform
 		if err != nil {
 			return nil, err
 		}
-		synced = append(synced, reg.HasSynced)
+		synced = append(synced, reg.HasSyncedChecker())
 		wg.Go(func() { w.informer.RunWithContext(ctx) })
 	}
 	return synced, nil

@@ -123,7 +123,7 @@ func (e *Env) Compile(text string, want *cel.Type) (*Program, []Problem) {
 		return nil, e.problems(text, iss)
 	}
 	if got := ast.OutputType(); want.Kind() != types.DynKind && got.Kind() != types.DynKind && !got.IsExactType(want) {
-		return nil, []Problem{{Message: fmt.Sprintf("must be a %s, and is a %s", want, typeName(got))}}
+		return nil, []Problem{{Message: fmt.Sprintf("must be a %s, and is %s", want, withArticle(typeName(got)))}}
 	}
 	prog, err := e.cel.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(1000))
 	if err != nil {

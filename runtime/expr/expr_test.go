@@ -73,7 +73,7 @@ func TestProblems(t *testing.T) {
 		"xds.sinced > 1":                {{4, `unknown field "sinced"`, "synced"}},
 		"1 == 1 &&\n  xds.sinced > 1":   {{16, `unknown field "sinced"`, "synced"}},
 		"xds.synced > 'a'":              {{11, "cannot use > between int and string", ""}},
-		"xds.synced":                    {{0, "must be a bool, and is a int", ""}},
+		"xds.synced":                    {{0, "must be a bool, and is an int", ""}},
 		"xds.sidecar":                   {{0, "must be a bool, and is a group of values", ""}},
 		"namespace == 'x'":              {{0, `"namespace" is a reserved word of CEL and no name`, ""}},
 		"xds.synced > 1 && xdss == 2":   {{18, `unknown name "xdss"`, "xds"}},

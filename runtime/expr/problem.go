@@ -123,6 +123,13 @@ func byteOffset(text string, line, col int) int {
 	return off
 }
 
+func withArticle(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 func typeName(t *cel.Type) string {
 	switch t.Kind() {
 	case types.StructKind:
