@@ -21,7 +21,7 @@ func (s *system) cleanCommand() *cli.Command {
 		Description: "Without a target it looks in every named sandbox that runs. It removes what carries the run's label and\n" +
 			"nothing else, and needs no scenario file.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Required: true, Usage: "the `ID` that the run printed first"},
+			&cli.StringFlag{Name: "run", Usage: "the `ID` that the run printed first"},
 			&cli.StringFlag{Name: "sandbox", Usage: "clean the sandbox `NAME`"},
 			&cli.StringFlag{Name: "kubeconfig", Usage: "clean the cluster of this kubeconfig `FILE`"},
 			&cli.StringFlag{Name: "context", Usage: "clean the cluster of this kubeconfig `CONTEXT`"},
@@ -33,7 +33,10 @@ func (s *system) cleanCommand() *cli.Command {
 
 func (s *system) clean(c *cli.Context) error {
 	id := c.String("run")
-	if problems := validation.IsValidLabelValue(id); id == "" || len(problems) > 0 {
+	if id == "" {
+		return usage("clean needs --run ID: the id that the run printed first")
+	}
+	if problems := validation.IsValidLabelValue(id); len(problems) > 0 {
 		return usage("--run %q is not the id of a run", id)
 	}
 	if c.Args().Present() {

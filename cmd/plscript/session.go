@@ -200,19 +200,27 @@ func (r *session) finish(out *runtime.Outcome, cleanup error) (runtime.ExitCode,
 	rep := report.Build(report.Input{
 		Info: r.info(), Outcome: out, Plan: report.PlannedWrites(r.loaded.plan), Writes: r.writes(), Sync: r.sync, Cleanup: cleanup,
 	})
-	werr := errors.Join(r.writer.Close(), r.journal.Close())
-	if err := rep.WriteFiles(func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(r.dir, name)) }); err != nil {
-		werr = errors.Join(werr, fmt.Errorf("write the report: %w", err))
+	if err := errors.Join(r.writer.Close(), r.journal.Close(), r.writeFiles(rep)); err != nil {
+		rep.Fail(err)
 	}
-	code := runtime.ExitCode(rep.Verdict.Exit)
-	if err := rep.WriteText(r.stdout, report.TextOptions{Width: terminalWidth(), Color: r.color(r.outTTY), Where: r.dir}); err != nil {
-		werr = errors.Join(werr, err)
-	}
+	err := rep.WriteText(r.stdout, report.TextOptions{Width: terminalWidth(), Color: r.color(r.outTTY), Where: r.dir})
 	r.sayKept()
-	if werr != nil {
-		code = runtime.WorstExit(code, runtime.ExitInternal)
+	return runtime.ExitCode(rep.Verdict.Exit), err
+}
+
+// writeFiles writes the reports. A file that cannot be written whole is removed: half a report would be believed.
+func (r *session) writeFiles(rep *report.Report) error {
+	var names []string
+	err := rep.WriteFiles(func(name string) (io.WriteCloser, error) {
+		names = append(names, filepath.Join(r.dir, name))
+		return os.Create(filepath.Join(r.dir, name))
+	})
+	if err != nil {
+		for _, n := range names {
+			err = errors.Join(err, os.Remove(n))
+		}
 	}
-	return code, werr
+	return err
 }
 
 func (r *session) info() report.Info {

@@ -127,7 +127,7 @@ func newTimeline(r *Report) timeline {
 		}
 	}
 	every := niceStep(total / 8)
-	for t := 0.0; t <= total; t += every {
+	for t := 0.0; t <= total*0.95; t += every { // a label at the very end would be cut off
 		tl.Ticks = append(tl.Ticks, tick{tenth(labelWidth + t*scale), duration(time.Duration(t * float64(time.Second)))})
 	}
 	tl.Height = float64(len(tl.Rows))*rowHeight + rowHeight

@@ -56,6 +56,13 @@ func verdict(o *runtime.Outcome, cleanup error) Verdict {
 	return Verdict{Result: resultOf(exit), Exit: int(exit), Reasons: reasons}
 }
 
+// Fail adds err, an error of plscript's own such as a report that could not be written, to the verdict: a run whose
+// record is incomplete is no pass.
+func (r *Report) Fail(err error) {
+	exit := runtime.WorstExit(runtime.ExitCode(r.Verdict.Exit), runtime.ExitInternal)
+	r.Verdict = Verdict{Result: resultOf(exit), Exit: int(exit), Reasons: append([]string{err.Error()}, r.Verdict.Reasons...)}
+}
+
 // failures are the error that ended the run and the failures of other steps that it does not mention.
 func failures(o *runtime.Outcome) []string {
 	var out []string
