@@ -18,10 +18,12 @@ func All() Catalog {
 	return Catalog{
 		define[apply]("apply", "apply.cue", applyCUE, idempotent),
 		define[assert]("assert", "assert.cue", assertCUE, idempotent),
+		define[churnConfig]("churnConfig", "churn_config.cue", churnConfigCUE),
 		define[churnPods]("churnPods", "churn_pods.cue", churnPodsCUE),
 		define[createNamespaces]("createNamespaces", "create_namespaces.cue", createNamespacesCUE),
 		define[createNodes]("createNodes", "create_nodes.cue", createNodesCUE),
 		define[deleteObjects]("delete", "delete.cue", deleteCUE),
+		define[scale]("scale", "scale.cue", scaleCUE),
 		define[sleep]("sleep", "sleep.cue", sleepCUE, idempotent),
 		define[wait]("wait", "wait.cue", waitCUE, idempotent),
 	}

@@ -117,20 +117,33 @@ func (a *apply) within(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespa
 
 // intent renders one object. The first write of an object creates it, any further one updates it.
 func (a *apply) intent(ctx context.Context, m *runtime.Mesh, i int, t *expr.Template, s runtime.Scene) (runtime.Intent, error) {
-	v, err := t.Render(ctx, s.Vars())
+	o, key, err := renderObject(ctx, t, s)
 	if err != nil {
 		return runtime.Intent{}, fmt.Errorf("objects[%d]: %w", i, err)
 	}
-	o := &unstructured.Unstructured{Object: v.(map[string]any)}
-	if o.GetNamespace() == "" && s.Namespace != nil {
-		o.SetNamespace(s.Namespace.Name)
-	}
 	verb := runtime.VerbCreate
-	if m.Applied(o.GetAPIVersion(), o.GetKind(), o.GetNamespace(), o.GetName()) {
+	if m.Applied(key, t, s) {
 		verb = runtime.VerbUpdate
 	}
+	return objectIntent(verb, o, key), nil
+}
+
+// renderObject renders a template for a scene, in the scene's namespace unless the template names one.
+func renderObject(ctx context.Context, t *expr.Template, s runtime.Scene) (*unstructured.Unstructured, runtime.ObjectKey, error) {
+	v, err := t.Render(ctx, s.Vars())
+	if err != nil {
+		return nil, runtime.ObjectKey{}, err
+	}
+	o := &unstructured.Unstructured{Object: v.(map[string]any)}
+	if ns := s.NamespaceName(); o.GetNamespace() == "" && ns != "" {
+		o.SetNamespace(ns)
+	}
+	return o, runtime.ObjectKey{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}, nil
+}
+
+func objectIntent(verb runtime.Verb, o *unstructured.Unstructured, key runtime.ObjectKey) runtime.Intent {
 	return runtime.Intent{
-		Verb: verb, Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(),
+		Verb: verb, Kind: key.Kind, Namespace: key.Namespace, Name: key.Name,
 		Build: func() runtime.Object { return o },
-	}, nil
+	}
 }

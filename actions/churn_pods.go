@@ -21,6 +21,8 @@ type churnPods struct {
 	Duration ir.Duration        `json:"duration"`
 	Select   string             `json:"select"`
 	Order    string             `json:"order"`
+	Unit     string             `json:"unit"`
+	Percent  int                `json:"percent"`
 
 	selector *runtime.Selector
 }
@@ -59,19 +61,70 @@ func (a *churnPods) replacements(ctx context.Context, m *runtime.Mesh, r *rand.R
 	if len(places) == 0 {
 		return nil, errNoPods
 	}
+	units := a.units(places)
 	return func(int) ([]runtime.Intent, error) {
-		gone, pod, added, err := m.Replace(places[r.IntN(len(places))])
-		if err != nil || pod == nil {
+		unit := units[r.IntN(len(units))]
+		if n := max(1, len(unit)*a.Percent/100); n < len(unit) {
+			unit = pick(unit, n, r)
+		}
+		return a.replace(m, unit, now)
+	}, nil
+}
+
+// units groups the places that one arrival replaces together.
+func (a *churnPods) units(places []runtime.Place) [][]runtime.Place {
+	var out [][]runtime.Place
+	index := map[any]int{}
+	for _, p := range places {
+		var key any = p
+		switch a.Unit {
+		case "app":
+			key = p.App()
+		case "namespace":
+			key = p.App().Namespace
+		}
+		i, ok := index[key]
+		if !ok {
+			i = len(out)
+			index[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], p)
+	}
+	return out
+}
+
+// pick draws n of the places.
+func pick(places []runtime.Place, n int, r *rand.Rand) []runtime.Place {
+	out := slices.Clone(places)
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:n]
+}
+
+// replace plans new pods for the places and returns the writes, in the order that the step wants.
+func (a *churnPods) replace(m *runtime.Mesh, places []runtime.Place, now time.Time) ([]runtime.Intent, error) {
+	var create, remove []runtime.Intent
+	for _, at := range places {
+		gone, pod, added, err := m.Replace(at)
+		if err != nil {
 			return nil, err
 		}
-		create, remove := podIntents(pod, added, now), podGoneIntent(gone)
-		create[len(create)-1].Change = endpointChange(pod, false)
-		remove.Change = endpointChange(gone, true)
-		if a.Order == "oldFirst" {
-			return slices.Concat([]runtime.Intent{remove}, create), nil
+		if pod == nil {
+			continue
 		}
-		return append(create, remove), nil
-	}, nil
+		in := podIntents(pod, added, now)
+		in[len(in)-1].Change = endpointChange(pod, false)
+		create = append(create, in...)
+		remove = append(remove, podGone(gone))
+	}
+	first, second := create, remove
+	if a.Order == "oldFirst" {
+		first, second = remove, create
+	}
+	if len(first) > 0 {
+		first[len(first)-1].Barrier = true
+	}
+	return append(first, second...), nil
 }
 
 // endpointChange is the change that the pod's address makes to the endpoints of its app's Service.

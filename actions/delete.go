@@ -51,7 +51,7 @@ func (a *deleteObjects) Run(ctx context.Context, env *runtime.Env) error {
 func (a *deleteObjects) intents(ctx context.Context, m *runtime.Mesh) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for _, ref := range a.Objects {
-			m.Unapply(ref.APIVersion, ref.Kind, ref.Namespace, ref.Name)
+			m.Unapply(runtime.ObjectKey(ref))
 			if !yield(ref.goneIntent(), nil) {
 				return
 			}

@@ -25,13 +25,20 @@ func bodies() []runtime.Action {
 			"metadata": map[string]any{"name": "${app.name}-${index}"},
 			"spec":     map[string]any{"hosts": []any{"${app.host}"}, "weight": "${rand(100)}"},
 		}}},
-		&churnPods{Rate: ir.ConstantRate(20), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second), Select: "app.name == 'app-1'", Order: "newFirst"},
+		&churnPods{Rate: ir.ConstantRate(20), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second), Select: "app.name == 'app-1'", Order: "newFirst", Unit: "pod", Percent: 100},
+		&churnPods{Rate: ir.ConstantRate(2), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(3 * time.Second), Order: "oldFirst", Unit: "app", Percent: 100},
+		&churnPods{Rate: ir.ConstantRate(2), Arrivals: runtime.ArrivalsUniform, Duration: ir.Duration(3 * time.Second), Order: "newFirst", Unit: "namespace", Percent: 30},
+		&scale{Select: "app.name == 'app-0'", To: ptr(7)},
+		&scale{Select: "app.name == 'app-0'", By: ptr(-3)},
+		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsNormal, Duration: ir.Duration(2 * time.Second), Of: []configKind{{Kind: "VirtualService", Weight: 2}}},
 		&deleteObjects{Unit: "app", Select: "ns.index == 0 && app.index == 2"},
 		&deleteObjects{Unit: "pod", Select: "ns.index == 0 && pod.index == 1"},
 		&deleteObjects{Unit: "namespace", Select: "ns.index == 1"},
 		&deleteObjects{Objects: []objectRef{{"networking.istio.io/v1", "VirtualService", "mesh-0", "app-0-0"}}},
 	}
 }
+
+func ptr(n int) *int { return &n }
 
 // TestPlanIsWhatARunDoes compares, step by step, what a plan counts with what a recording writer is given.
 func TestPlanIsWhatARunDoes(t *testing.T) {

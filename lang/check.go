@@ -160,7 +160,7 @@ func (c *checker) structure(v, def cue.Value, path string, at ir.Pos) {
 // fields checks the fields of v against those of the struct def. A field in special is checked by its function instead.
 func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[string]func(v cue.Value, path string, at ir.Pos)) {
 	known := c.defs.fields(def)
-	present := map[string]bool{}
+	present, meant := map[string]bool{}, map[string]bool{} // a misspelled field is not missing too
 	before := c.found.count
 	for _, m := range members(v) {
 		present[m.name] = true
@@ -172,8 +172,13 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[s
 		case ok:
 			c.value(m.value, f.value, sub, at)
 		case !def.Allows(cue.Str(m.name)):
+			near := suggest(m.name, absent(known, v))
+			if near == "" {
+				near = suggest(m.name, slices.Sorted(maps.Keys(known)))
+			}
+			meant[near] = true
 			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: sub, Code: ir.CodeUnknownField,
-				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: suggest(m.name, slices.Sorted(maps.Keys(known)))})
+				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: near})
 		default:
 			pattern := def.LookupPath(cue.MakePath(cue.AnyString))
 			if !pattern.Exists() {
@@ -184,12 +189,23 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[s
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if known[name].required && !present[name] {
+		if known[name].required && !present[name] && !meant[name] {
 			c.found.add(ir.Diagnostic{Pos: at, Path: join(path, name), Code: ir.CodeMissingField,
 				Message: fmt.Sprintf("required field %q is missing", name)})
 		}
 	}
 	c.whole(v, path, at, before)
+}
+
+// absent lists the fields of a definition that v does not have, sorted.
+func absent(known map[string]field, v cue.Value) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if _, ok := lookup(v, name); !ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // free checks a value whose form is free: it must be free of errors and complete.

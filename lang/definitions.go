@@ -20,8 +20,8 @@ const internalDir = "plscript:"
 
 // definitions are the parts of the language that the user's values are checked against.
 type definitions struct {
-	scenario, phase, threshold, anyStep cue.Value
-	actions                             map[string]cue.Value // by kind
+	scenario, phase, threshold, anyStep, size cue.Value
+	actions                                   map[string]cue.Value // by kind
 
 	// A definition is looked at for each step that uses it. cue.Value is comparable, and the same for the same definition
 	// where it comes from here.
@@ -75,7 +75,7 @@ func lookupDefinitions(root cue.Value, kinds []string) (*definitions, error) {
 		return v
 	}
 	d := &definitions{
-		scenario: def("Scenario"), phase: def("Phase"), threshold: def("Threshold"), anyStep: def("AnyStep"),
+		scenario: def("Scenario"), phase: def("Phase"), threshold: def("Threshold"), anyStep: def("AnyStep"), size: def("Size"),
 		actions: make(map[string]cue.Value, len(kinds)),
 		known:   map[cue.Value]map[string]field{},
 		choices: map[cue.Value][]alternative{},

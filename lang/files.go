@@ -71,7 +71,7 @@ func (f *files) read(p string) (*source, bool) {
 	if known := f.byName[src.name]; known != nil {
 		return known, known.syntax != nil
 	}
-	content, d := f.content(p, src.name)
+	content, d := readText(f.in.FS, p, src.name)
 	if d != nil {
 		f.found.add(*d)
 		return nil, false
@@ -88,11 +88,15 @@ func (f *files) read(p string) (*source, bool) {
 	return src, true
 }
 
-func (f *files) content(p, name string) ([]byte, *ir.Diagnostic) {
+// moduleFile is what makes a folder a module.
+const moduleFile = "cue.mod/module.cue"
+
+// readText reads the file at p, which diagnostics call name, unless it is too large or no text.
+func readText(fsys fs.FS, p, name string) ([]byte, *ir.Diagnostic) {
 	unreadable := func(format string, args ...any) *ir.Diagnostic {
 		return &ir.Diagnostic{Pos: start(name), Code: ir.CodeUnreadable, Message: fmt.Sprintf(format, args...)}
 	}
-	info, err := fs.Stat(f.in.FS, p)
+	info, err := fs.Stat(fsys, p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, unreadable("there is no such file")
@@ -100,10 +104,12 @@ func (f *files) content(p, name string) ([]byte, *ir.Diagnostic) {
 		return nil, unreadable("cannot read the file: %v", err)
 	case info.IsDir():
 		return nil, unreadable("this is a folder, not a scenario file")
+	case !info.Mode().IsRegular():
+		return nil, unreadable("this is not a regular file")
 	case info.Size() > maxFileBytes:
 		return nil, unreadable("the file is too large: %d bytes, above the limit of %d", info.Size(), maxFileBytes)
 	}
-	content, err := fs.ReadFile(f.in.FS, p)
+	content, err := fs.ReadFile(fsys, p)
 	if err != nil {
 		return nil, unreadable("cannot read the file: %v", err)
 	}
@@ -138,7 +144,7 @@ func (f *files) packageFiles(dir, pkg string) []string {
 			continue
 		}
 		p := path.Join(dir, e.Name())
-		content, d := f.content(p, f.display(p))
+		content, d := readText(f.in.FS, p, f.display(p))
 		if d != nil {
 			continue
 		}
@@ -169,11 +175,11 @@ func empty(f *ast.File) bool {
 
 // moduleOf is the path of the module at the root of fsys, without its version, or "".
 func moduleOf(fsys fs.FS) string {
-	content, err := fs.ReadFile(fsys, "cue.mod/module.cue")
-	if err != nil || scan("cue.mod/module.cue", content) != nil {
+	content, d := readText(fsys, moduleFile, moduleFile)
+	if d != nil {
 		return ""
 	}
-	syntax, err := parser.ParseFile("cue.mod/module.cue", content)
+	syntax, err := parser.ParseFile(moduleFile, content)
 	if err != nil {
 		return ""
 	}

@@ -139,6 +139,7 @@ func (l *load) checkImports(src *source) {
 			l.dropImport(src, spec)
 		}
 	}
+	l.hiddenImports(src)
 }
 
 func (f *files) mayImport(importPath string) bool {
@@ -162,12 +163,7 @@ func (f *files) ownPackages() string {
 
 // dropImport takes spec out of the file, and every use of its name with it.
 func (l *load) dropImport(src *source, spec *ast.ImportSpec) {
-	name := ""
-	if spec.Name != nil {
-		name = spec.Name.Name
-	} else if p, err := strconv.Unquote(spec.Path.Value); err == nil {
-		name = ast.ParseImportPath(p).Qualifier
-	}
+	name := importName(spec)
 	for decl := range src.syntax.ImportDecls() {
 		kept := decl.Specs[:0]
 		for _, s := range decl.Specs {

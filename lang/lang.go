@@ -122,5 +122,6 @@ func (l *load) scenario() *ir.Scenario {
 	s := c.scenario(root)
 	s.File = main.name
 	s.Params = describe(root, params)
+	s.Sizes = c.sizes(root, params)
 	return s
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Scenarios lists the scenario files below dir, in lexical order: CUE files with phases. Other CUE files there are parts
-// of scenarios. A file that does not parse is listed, so that loading it says why. Folders that start with "." or "_",
+// of scenarios. A file that cannot be read or does not parse is listed, so that loading it says why. Folders that start with "." or "_",
 // cue.mod and testdata are skipped, unless dir itself is one.
 func Scenarios(fsys fs.FS, dir string) ([]string, error) {
 	var found []string
@@ -27,11 +27,8 @@ func Scenarios(fsys fs.FS, dir string) ([]string, error) {
 		case !isCUE(e.Name()):
 			return nil
 		}
-		content, err := fs.ReadFile(fsys, p)
-		if err != nil {
-			return err
-		}
-		if scan(p, content) != nil {
+		content, d := readText(fsys, p, p)
+		if d != nil {
 			found = append(found, p)
 			return nil
 		}

@@ -62,8 +62,11 @@ type Checker struct {
 	diagnostics ir.Diagnostics
 }
 
-// Condition compiles the CEL condition in field; nil after a mistake.
+// Condition compiles the CEL condition in field; nil after a mistake. An empty text is one that lang has reported.
 func (c *Checker) Condition(field, text string) *expr.Program {
+	if text == "" {
+		return nil
+	}
 	p, problems := c.lang.Condition(text)
 	for _, pr := range problems {
 		c.problem(field, pr)

@@ -24,12 +24,13 @@ type Mesh struct {
 	room       int // pods that the nodes still take
 	pods       int64
 	services   int64
-	applied    map[[4]string]bool // objects written from templates
+	applied    map[ObjectKey]*Config // objects written from templates
+	configs    []*Config             // the same, in order
 }
 
 // NewMesh returns an empty mesh. autoNodes adds plain nodes as pods need them.
 func NewMesh(seed int64, autoNodes bool) *Mesh {
-	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, applied: map[[4]string]bool{}}
+	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, applied: map[ObjectKey]*Config{}}
 }
 
 // AddNode plans a node. It fails when the address space for pods is used up.
@@ -195,26 +196,8 @@ func (m *Mesh) RemoveNamespace(name string) []*Pod {
 		gone = append(gone, m.emptyApp(a)...)
 	}
 	ns.apps = nil
+	m.unapplyNamespace(name)
 	return gone
-}
-
-// Applied notes that an object is written from a template, and reports whether it had been before.
-func (m *Mesh) Applied(apiVersion, kind, namespace, name string) bool {
-	key := [4]string{apiVersion, kind, namespace, name}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.applied[key] {
-		return true
-	}
-	m.applied[key] = true
-	return false
-}
-
-// Unapply notes that an object is deleted.
-func (m *Mesh) Unapply(apiVersion, kind, namespace, name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.applied, [4]string{apiVersion, kind, namespace, name})
 }
 
 // Namespaces returns the planned namespaces, in the order they were planned.
@@ -250,6 +233,9 @@ type Place struct {
 	app *App
 	i   int
 }
+
+// App is the app that the place belongs to.
+func (p Place) App() *App { return p.app }
 
 // Places returns the places of the planned pods that sel selects.
 func (m *Mesh) Places(ctx context.Context, sel *Selector) ([]Place, error) {

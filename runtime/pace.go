@@ -5,7 +5,9 @@ import (
 	"hash/fnv"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -91,8 +93,8 @@ func newArrivals(maxPending int) *arrivals {
 func newLateness() *hdrhistogram.Histogram { return hdrhistogram.New(1, time.Hour.Microseconds(), 2) }
 
 // Arrive runs a rate step, open loop: each arrival starts when the clock says so, whatever became of those before it.
-// next returns what the arrival of that number does; its intents are written one after the other. Arrive returns when
-// the load is over and every arrival has ended, or with the first failure.
+// next returns what the arrival of that number does; its intents are written together, but for barriers. Arrive returns
+// when the load is over and every arrival has ended, or with the first failure.
 func (e *Env) Arrive(ctx context.Context, l Load, next func(i int) ([]Intent, error)) error {
 	a := e.state.newRate(e.Limits.MaxPending)
 	e.arrivals = a
@@ -123,20 +125,35 @@ func (e *Env) Arrive(ctx context.Context, l Load, next func(i int) ([]Intent, er
 	return a.drain(ctx)
 }
 
-// chain submits intents one after the other, each when the one before has ended well.
+// chain submits the intents of one arrival: those up to a barrier together, what follows when they have all ended well.
 func (e *Env) chain(ctx context.Context, intents []Intent, due time.Time) {
 	if len(intents) == 0 {
 		e.arrivals.end(nil)
 		return
 	}
-	in := intents[0]
-	e.submit(ctx, in, PriorityRate, due, func(r Result) {
-		if r.Err != nil {
-			e.arrivals.end(writeError(in, r.Err))
-			return
-		}
-		e.chain(ctx, intents[1:], due)
-	})
+	n := slices.IndexFunc(intents, func(in Intent) bool { return in.Barrier }) + 1
+	if n == 0 {
+		n = len(intents)
+	}
+	var left atomic.Int64
+	var failure atomic.Pointer[error]
+	left.Store(int64(n))
+	for _, in := range intents[:n] {
+		e.submit(ctx, in, PriorityRate, due, func(r Result) {
+			if r.Err != nil {
+				err := writeError(in, r.Err)
+				failure.CompareAndSwap(nil, &err)
+			}
+			if left.Add(-1) > 0 {
+				return
+			}
+			if err := failure.Load(); err != nil {
+				e.arrivals.end(*err)
+				return
+			}
+			e.chain(ctx, intents[n:], due)
+		})
+	}
 }
 
 // admit counts an arrival that is late by d, and reports whether it may start.

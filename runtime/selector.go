@@ -75,6 +75,19 @@ type Scene struct {
 	Rand       *rand.Rand
 }
 
+// NamespaceName is the namespace of the scene, "" for that of the whole cluster.
+func (s Scene) NamespaceName() string {
+	switch {
+	case s.Pod != nil:
+		return s.Pod.App.Namespace.Name
+	case s.App != nil:
+		return s.App.Namespace.Name
+	case s.Namespace != nil:
+		return s.Namespace.Name
+	}
+	return ""
+}
+
 // Vars are the template's variables.
 func (s Scene) Vars() map[string]any {
 	vars := s.places()

@@ -13,5 +13,5 @@ const Generated = "actions_gen.cue"
 
 // FS holds the schema's CUE files, with this folder as its root.
 //
-//go:embed *.cue
+//go:embed *.cue objects/*.cue
 var FS embed.FS

@@ -17,6 +17,14 @@ type Scenario struct {
 	Params      []Param
 	Phases      []*Phase
 	Thresholds  []*Threshold
+	Sizes       []Size // from small to large, as the file lists them
+}
+
+// Size is one entry of a scenario's matrix: parameters to run it with, under a name.
+type Size struct {
+	Name    string            `json:"size"`
+	Params  map[string]string `json:"-"` // by name, as -t takes them
+	Minutes int               `json:"minutes"`
 }
 
 // ClusterMode says which half of a cluster is missing, and so is played by the run.

@@ -78,6 +78,9 @@ func TestProblems(t *testing.T) {
 		"namespace == 'x'":              {{0, `"namespace" is a reserved word of CEL and no name`, ""}},
 		"xds.synced > 1 && xdss == 2":   {{18, `unknown name "xdss"`, "xds"}},
 		"xds.p99 < duration('1 hour')":  {{19, "invalid duration argument", ""}},
+		"xds.synced >":                  {{12, "the expression ends too early", ""}},
+		"xds.synced = 1":                {{11, `syntax error at "=": to compare, write "=="`, ""}},
+		"xds.synced > 1)":               {{14, `syntax error at ")"`, ""}},
 		"xds.synced > 1 && xds.p99 > 1": {{26, "cannot use > between duration and int", ""}},
 	} {
 		_, got := env.Compile(text, cel.BoolType)

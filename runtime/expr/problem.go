@@ -23,6 +23,7 @@ type Problem struct {
 var (
 	reUndeclared = regexp.MustCompile(`^undeclared reference to '([^']+)'`)
 	reField      = regexp.MustCompile(`^undefined field '([^']+)'`)
+	reToken      = regexp.MustCompile(`(?:input|at:) '(.*?)'(?: expecting|$)`)
 	reOverload   = regexp.MustCompile(`^found no matching overload for '([^']+)' applied to '(.*)'$`)
 )
 
@@ -37,6 +38,9 @@ func (e *Env) problems(text string, iss *cel.Issues) []Problem {
 		}
 		seen[off] = true
 		out = append(out, e.problem(text, off, err.Message))
+		if strings.HasPrefix(err.Message, "Syntax error") {
+			break // what follows one is the parser looking for its way
+		}
 	}
 	return out
 }
@@ -61,8 +65,27 @@ func (e *Env) problem(text string, off int, msg string) Problem {
 		p.Message = overload(m[1], m[2])
 		return p
 	}
+	if rest, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
+		p.Message = syntaxError(rest)
+		return p
+	}
 	p.Message = strings.TrimSpace(strings.SplitN(msg, "\n", 2)[0])
 	return p
+}
+
+// syntaxError shortens the parser's message, which lists every token that it would have taken.
+func syntaxError(msg string) string {
+	if strings.Contains(msg, "'<EOF>'") {
+		return "the expression ends too early"
+	}
+	if m := reToken.FindStringSubmatch(msg); m != nil {
+		at := strings.TrimSpace(m[1])
+		if at == "=" {
+			return `syntax error at "=": to compare, write "=="`
+		}
+		return fmt.Sprintf("syntax error at %q", at)
+	}
+	return "syntax error: " + msg
 }
 
 // overload says in words that an operator or function does not take what it was given.

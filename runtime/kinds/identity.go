@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 )
 
 // identity finds the kind of obj and its type; the type is nil if the kind is not known.
@@ -73,21 +74,35 @@ func (c *catalog) noSuchKind(gv schema.GroupVersion, kind string) finding {
 	if versions := c.versions[schema.GroupKind{Group: gv.Group, Kind: kind}]; versions != nil {
 		return doubt("apiVersion", message, apiVersionOf(gv.Group, versions[0]))
 	}
-	if homes := c.homes[kind]; homes != nil {
-		var options []string
-		for _, group := range homes {
-			options = append(options, apiVersionOf(group, c.versions[schema.GroupKind{Group: group, Kind: kind}][0]))
-		}
-		if len(options) > 1 {
-			return doubt("apiVersion", message+"; there is one in "+strings.Join(options, " and in "), nearest(gv.String(), options))
-		}
-		return doubt("apiVersion", message, options[0])
+	switch homes := c.stableHomes(kind); {
+	case len(homes) == 1:
+		return doubt("apiVersion", message, homes[0])
+	case len(homes) > 1:
+		return doubt("apiVersion", message+"; there is one in "+strings.Join(homes, " and in "), nearest(gv.String(), homes))
 	}
 	near := nearest(kind, c.kinds[gv])
 	if near == "" {
 		near = nearest(kind, c.kindsOf(gv.Group))
 	}
 	return doubt("kind", message, near)
+}
+
+// stableHomes lists the apiVersions with a kind of this name, one for each group, without groups that only have a less
+// stable version of it than another group: Deployment has moved from extensions/v1beta1 to apps/v1.
+func (c *catalog) stableHomes(kind string) []string {
+	var homes []string
+	best := ""
+	for _, group := range c.homes[kind] {
+		latest := c.versions[schema.GroupKind{Group: group, Kind: kind}][0]
+		order := version.CompareKubeAwareVersionStrings(latest, best)
+		if order > 0 {
+			homes, best = nil, latest
+		}
+		if order >= 0 {
+			homes = append(homes, apiVersionOf(group, latest))
+		}
+	}
+	return homes
 }
 
 // strangeGroup explains a group that is not known. It may be that of any custom resource, so it is a mistake only if it

@@ -53,7 +53,7 @@ func TestMisspelled(t *testing.T) {
 		}
 	}
 	tooFar := map[string]bool{"minRingSize": true, "matchLabels": true, "randomSampling": true, "section": true, "num": true,
-		"plugin_cfg": true, "environmentVars": true, "type": true, "gatewayClass": true, "traces": true}
+		"type": true, "traces": true}
 	for kind, cases := range misspelled {
 		for _, tc := range cases {
 			path, typo := tc[0], tc[1]
@@ -80,7 +80,7 @@ func TestMisspelled(t *testing.T) {
 var mistyped = []struct {
 	kind, path string
 	value      any
-	message    string
+	message    string // not compared if it is empty: long lists of names
 	suggestion string
 }{
 	{kind: "VirtualService", path: "spec.http[0].route[0].destination.port.number", value: "80", message: "want an int, got a string"},
@@ -104,7 +104,7 @@ var mistyped = []struct {
 	{kind: "DestinationRule", path: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", value: true, message: "want an int, got a bool"},
 	{kind: "DestinationRule", path: "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", value: "many", message: `want an int, got "many"`},
 	{kind: "DestinationRule", path: "spec.subsets[0].labels.version", value: int64(1), message: "want a string, got an int"},
-	{kind: "DestinationRule", path: "spec.trafficPolicy.loadBalancer.simple", value: "RANDOM", message: ""},
+	{kind: "DestinationRule", path: "spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple", value: "RANDOMLY", suggestion: "RANDOM"},
 	{kind: "Gateway", path: "spec.servers[0].port", value: int64(443), message: "want a struct, got an int"},
 	{kind: "Gateway", path: "spec.selector", value: "ingress", message: "want a struct, got a string"},
 	{kind: "Gateway", path: "spec.servers[0].tls.minProtocolVersion", value: "TLSv1.2", message: `want one of "TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3", got "TLSv1.2"`, suggestion: "TLSV1_2"},
@@ -128,7 +128,7 @@ var mistyped = []struct {
 	{kind: "HTTPRoute", path: "spec.hostnames[0]", value: map[string]any{}, message: "want a string, got a struct"},
 	{kind: "Gateway API Gateway", path: "spec.listeners[0].port", value: 1e10, message: "want an int between -2147483648 and 2147483647, got 1e+10"},
 	{kind: "Gateway API Gateway", path: "spec.listeners[0].tls", value: true, message: "want a struct, got a bool"},
-	{kind: "Service", path: "spec.ports[0].targetPort", value: true, message: "want an int or a string, got true"},
+	{kind: "Service", path: "spec.ports[0].targetPort", value: true, message: "want an int or a string, got a bool"},
 	{kind: "Service", path: "spec.ports[1].port", value: "http", message: "want an int, got a string"},
 	{kind: "Pod", path: "spec.containers[0].resources.requests.cpu", value: "half", message: `want a quantity like "500m" or "1Gi", got "half"`},
 	{kind: "Pod", path: "spec.containers[0].env[0].value", value: int64(1), message: "want a string, got an int"},
@@ -147,12 +147,6 @@ func TestMistyped(t *testing.T) {
 		obj := clone(t, valid[tc.kind])
 		set(t, obj, tc.path, tc.value)
 		got := Check(obj)
-		if tc.message == "" && tc.suggestion == "" {
-			if len(got) > 0 {
-				t.Errorf("%s: %s: %v is refused: %+v", tc.kind, tc.path, tc.value, got)
-			}
-			continue
-		}
 		want := []Problem{{Path: tc.path, Message: tc.message, Suggestion: tc.suggestion}}
 		if tc.message == "" && len(got) == 1 {
 			want[0].Message = got[0].Message

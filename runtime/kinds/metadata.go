@@ -63,7 +63,7 @@ func (c *checker) metadata(obj map[string]any, gk schema.GroupKind) {
 	}
 }
 
-// named checks a name, and suggests it in lower case with dashes if that would be valid.
+// named checks a name, and suggests it with dashes for what separates words, in lower case if need be.
 func (c *checker) named(path, what, name string, valid rule) {
 	faults := valid(name)
 	if len(faults) == 0 {
@@ -71,8 +71,11 @@ func (c *checker) named(path, what, name string, valid rule) {
 	}
 	why, _, _ := strings.Cut(faults[0], " (e.g.") // examples and a regular expression follow
 	p := Problem{Path: path, Message: show(name) + " is not a valid " + what + ": " + why}
-	if tidy := strings.ToLower(strings.NewReplacer("_", "-", " ", "-").Replace(name)); len(valid(tidy)) == 0 {
-		p.Suggestion = tidy
+	dashes := strings.NewReplacer("_", "-", " ", "-").Replace(name)
+	for _, tidy := range []string{dashes, strings.ToLower(dashes)} {
+		if p.Suggestion == "" && len(valid(tidy)) == 0 {
+			p.Suggestion = tidy
+		}
 	}
 	c.found = append(c.found, finding{Problem: p})
 }

@@ -1,0 +1,88 @@
+package actions
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+//go:embed scale.cue
+var scaleCUE string
+
+type scale struct {
+	Select string `json:"select"`
+	To     *int   `json:"to"`
+	By     *int   `json:"by"`
+
+	selector *runtime.Selector
+}
+
+func (a *scale) Check(c *runtime.Checker) {
+	a.selector = c.Selector("select", a.Select)
+	switch {
+	case a.To == nil && a.By == nil:
+		c.Errorf("", "needs `to` or `by`: how many pods each app has then, or gets more")
+	case a.To != nil && a.By != nil:
+		c.Errorf("by", "cannot go with `to`")
+	}
+}
+
+func (a *scale) Plan(ctx context.Context, p *runtime.Planner) error {
+	return p.Do(a.intents(ctx, p.Mesh, time.Time{}))
+}
+
+func (a *scale) Run(ctx context.Context, env *runtime.Env) error {
+	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now()))
+}
+
+func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time) runtime.Intents {
+	return func(yield func(runtime.Intent, error) bool) {
+		for _, ns := range m.Namespaces() {
+			for _, app := range m.Apps(ns) {
+				ok, err := a.selector.Matches(ctx, runtime.Scene{App: app})
+				if err != nil {
+					yield(runtime.Intent{}, fmt.Errorf("select: %w", err))
+					return
+				}
+				if ok && !a.app(m, app, now, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// app yields the writes that scale one app, and reports whether to go on.
+func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, yield func(runtime.Intent, error) bool) bool {
+	pods := m.Pods(app)
+	want := len(pods)
+	if a.To != nil {
+		want = *a.To
+	} else {
+		want = max(0, want+*a.By)
+	}
+	for range want - len(pods) {
+		pod, added, err := m.AddPod(app)
+		if err != nil {
+			yield(runtime.Intent{}, err)
+			return false
+		}
+		intents := podIntents(pod, added, now)
+		intents[len(intents)-1].Change = endpointChange(pod, false)
+		for _, in := range intents {
+			if !yield(in, nil) {
+				return false
+			}
+		}
+	}
+	for i := len(pods) - 1; i >= want; i-- {
+		m.RemovePod(pods[i])
+		if !yield(podGone(pods[i]), nil) {
+			return false
+		}
+	}
+	return true
+}
