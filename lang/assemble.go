@@ -32,6 +32,7 @@ func Assemble(cat ir.Catalog) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("assemble the schema: %w", err)
 		}
+		stripDefaults(f)
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *ast.Package:

@@ -188,8 +188,9 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[s
 			c.value(m.value, pattern, sub, at)
 		}
 	}
+	lost := v.IncompleteKind() == cue.BottomKind && c.found.fromPoison(v.Err()) // a part of v is reported as unknown
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if known[name].required && !present[name] && !meant[name] {
+		if known[name].required && !present[name] && !meant[name] && !lost {
 			c.found.add(ir.Diagnostic{Pos: at, Path: join(path, name), Code: ir.CodeMissingField,
 				Message: fmt.Sprintf("required field %q is missing", name)})
 		}

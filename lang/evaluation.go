@@ -75,21 +75,15 @@ func explain(e errors.Error) ir.Diagnostic {
 
 // follows reports whether e has the same cause as an error before it, and remembers its cause.
 func (f *found) follows(e errors.Error) bool {
-	if len(f.poisoned) > 0 && strings.Contains(message(e), "_|_ literal") {
-		return true // it quotes what was put in the place of an unknown name
+	if f.fromPoison(e) {
+		return true
 	}
 	places := e.InputPositions()
 	if len(places) == 0 {
 		places = []token.Pos{e.Position()}
 	}
-	if f.poisoned[place(e.Position())] {
-		return true
-	}
 	var cause []string
 	for _, p := range places {
-		if f.poisoned[place(p)] {
-			return true
-		}
 		if p.IsValid() {
 			cause = append(cause, place(p).String())
 		}
@@ -106,6 +100,21 @@ func (f *found) follows(e errors.Error) bool {
 		f.causes = map[string]bool{}
 	}
 	f.causes[key] = true
+	return false
+}
+
+// fromPoison reports whether e comes from an expression that is already reported and taken out.
+func (f *found) fromPoison(err error) bool {
+	for _, e := range errors.Errors(err) {
+		if len(f.poisoned) > 0 && strings.Contains(message(e), "_|_ literal") {
+			return true // it quotes what was put in the place of an unknown name
+		}
+		for _, p := range append(e.InputPositions(), e.Position()) {
+			if f.poisoned[place(p)] {
+				return true
+			}
+		}
+	}
 	return false
 }
 

@@ -20,6 +20,8 @@ type Parts struct {
 	Proxies  Proxies
 	Changes  Changes
 	Meters   []Meter // besides the planned mesh
+	Objects  Objects // what kube.list and kube.get read; nil leaves them without data
+	Metrics  Metrics // what istiod.metric reads; nil leaves it without data
 	Signal   *Signal // notified whenever a meter may have changed
 	Observer Observer
 	Log      *slog.Logger
@@ -61,6 +63,7 @@ func (g *Graph) Run(ctx context.Context, parts Parts) *Outcome {
 	r.state = &state{
 		lang: g.lang, clock: parts.Clock, start: r.out.Started, signal: parts.Signal,
 		meters: append([]Meter{r.mesh}, parts.Meters...), statuses: map[string]Status{},
+		objects: parts.Objects, metrics: parts.Metrics,
 	}
 	r.prepare()
 	ctx, r.cancel = context.WithCancelCause(ctx)

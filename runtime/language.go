@@ -104,10 +104,11 @@ func (l *Language) conditionEnv() (*expr.Env, error) {
 	}
 	vars = append(vars,
 		expr.Var{Name: "elapsed", Doc: "Time since the run began.", Type: cel.DurationType})
-	return expr.New(vars, append(objects, runObject), []expr.Func{{
+	vars = append(vars, expr.Var{Name: "kube", Doc: "The api-server's objects, of any kind, as they are now.", Type: kubeObject.Type()})
+	return expr.New(vars, append(objects, runObject, kubeObject), append(outsideFuncs(l.roots["istiod"]), expr.Func{
 		Name: "phase", Hidden: "__run", Doc: "Status of a phase: pending, running, passed, failed, ...",
 		Args: []*cel.Type{runObject.Type(), cel.StringType}, Result: cel.StringType, Call: phaseStatus,
-	}})
+	}))
 }
 
 func addField(g *expr.Object, m Measure) {
@@ -128,11 +129,14 @@ type moment struct {
 	readings Readings
 	elapsed  time.Duration
 	phase    func(name string) (Status, bool)
+	ctx      context.Context // of the evaluation, for what it has to ask of others
+	objects  Objects         // nil in a run without an api-server
+	metrics  Metrics         // nil without an istiod to ask
 }
 
 // vars are the variables of a condition at that moment.
 func (l *Language) vars(m *moment) map[string]any {
-	vars := map[string]any{"elapsed": m.elapsed, "__run": runObject.Value(m)}
+	vars := map[string]any{"elapsed": m.elapsed, "__run": runObject.Value(m), "kube": kubeObject.Value(m)}
 	for name, g := range l.roots {
 		vars[name] = g.Value(m)
 	}

@@ -14,11 +14,13 @@ import (
 
 // state is what conditions see of a run: the meters, the phases and the time.
 type state struct {
-	lang   *Language
-	clock  Clock
-	start  time.Time
-	meters []Meter
-	signal *Signal
+	lang    *Language
+	clock   Clock
+	start   time.Time
+	meters  []Meter
+	signal  *Signal
+	objects Objects
+	metrics Metrics
 
 	mu       sync.Mutex
 	statuses map[string]Status
@@ -71,7 +73,7 @@ func (s *state) arrivals() Arrivals {
 }
 
 // moment takes all readings.
-func (s *state) moment() *moment {
+func (s *state) moment(ctx context.Context) *moment {
 	r := Readings{}
 	for _, m := range s.meters {
 		m.Read(r)
@@ -79,11 +81,13 @@ func (s *state) moment() *moment {
 	if a := s.arrivals(); a.Started > 0 {
 		r["loadgen.lateness"] = a.LatenessP99
 	}
-	return &moment{readings: r, elapsed: s.clock.Now().Sub(s.start), phase: s.phase}
+	return &moment{
+		readings: r, elapsed: s.clock.Now().Sub(s.start), phase: s.phase, ctx: ctx, objects: s.objects, metrics: s.metrics,
+	}
 }
 
 func (s *state) test(ctx context.Context, cond *expr.Program) (bool, map[string]string, error) {
-	m := s.moment()
+	m := s.moment(ctx)
 	ok, err := cond.True(ctx, s.lang.vars(m))
 	return ok, values(ctx, cond, m), err
 }

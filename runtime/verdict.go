@@ -10,7 +10,7 @@ import (
 // tick watches `abort` thresholds and reports progress, once a second, until ctx is done.
 func (r *run) tick(ctx context.Context) {
 	for r.Clock.Sleep(ctx, time.Second) == nil {
-		m := r.state.moment()
+		m := r.state.moment(ctx)
 		if r.Tick != nil {
 			r.Tick(m.readings)
 		}
@@ -38,10 +38,10 @@ func (r *run) finish(ctx context.Context) {
 	if out.Err == nil && cause != nil && !out.Interrupted && !errors.Is(cause, errAborted) {
 		out.Err = cause // cancelled from outside: the sandbox died, for one
 	}
-	m := r.state.moment()
-	out.Readings, out.Arrivals, out.Ended = m.readings, r.state.arrivals(), r.Clock.Now()
 	// The run's own context may be cancelled by now; the verdict is due all the same.
 	ctx = context.WithoutCancel(ctx)
+	m := r.state.moment(ctx)
+	out.Readings, out.Arrivals, out.Ended = m.readings, r.state.arrivals(), r.Clock.Now()
 	for i, t := range r.thresholds {
 		to := t.evaluate(ctx, r.state, m)
 		if r.aborted == i {

@@ -1,8 +1,6 @@
 package runtime
 
 import (
-	"fmt"
-	"hash/fnv"
 	"strconv"
 )
 
@@ -97,10 +95,21 @@ func (p *Pod) Key() string { return p.App.Namespace.Name + "/" + p.Name() }
 // suffixAlphabet is what Kubernetes draws generated names from: no vowels, so no words.
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789"
 
+// suffix is five letters of an FNV-1a hash, written out because a plan names a million pods.
 func (p *Pod) suffix() string {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d/%s/%s/%d/%d", p.seed, p.App.Namespace.Name, p.App.Name, p.ordinal, p.gen)
-	v := h.Sum64()
+	v := uint64(14695981039346656037)
+	mix := func(b byte) { v = (v ^ uint64(b)) * 1099511628211 }
+	for _, s := range []string{p.App.Namespace.Name, "/", p.App.Name} {
+		for i := range len(s) {
+			mix(s[i])
+		}
+	}
+	for _, n := range []uint64{uint64(p.seed), uint64(p.ordinal), uint64(p.gen)} {
+		for range 8 {
+			mix(byte(n))
+			n >>= 8
+		}
+	}
 	var b [5]byte
 	for i := range b {
 		b[i] = suffixAlphabet[v%uint64(len(suffixAlphabet))]

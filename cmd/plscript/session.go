@@ -18,6 +18,7 @@ import (
 	"github.com/plscript/plscript/runtime/apiwriter"
 	"github.com/plscript/plscript/runtime/cluster"
 	"github.com/plscript/plscript/runtime/istiod"
+	"github.com/plscript/plscript/runtime/kubeview"
 	"github.com/plscript/plscript/runtime/report"
 	"github.com/plscript/plscript/runtime/xdspool"
 )
@@ -39,6 +40,7 @@ type session struct {
 	writer  *apiwriter.Writer
 	pool    *xdspool.Pool
 	cluster *cluster.Cluster
+	view    *kubeview.View
 	meter   *istiod.Meter
 	self    *report.SelfMeter
 	journal *os.File
@@ -105,13 +107,16 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 		r.parts.Go(func() { r.report("sandbox", box.Wait(beside), cancel) })
 	}
 	meters := []runtime.Meter{r.writer, r.pool, r.cluster, r.self}
+	var metrics runtime.Metrics
 	if r.meter != nil {
-		meters = append(meters, r.meter)
+		meters, metrics = append(meters, r.meter), r.meter
 	}
 	out := r.graph.Run(ctx, runtime.Parts{
 		RunID: r.id, Clock: wallClock{}, Writer: r.writer, Proxies: r.pool, Changes: r.pool, Meters: meters,
+		Objects: r.view, Metrics: metrics,
 		Signal: r.signal, Observer: r.progress, Tick: r.progress.Tick, Log: r.log, PhaseEnded: r.checkSync,
 	})
+	r.view.Close()
 	r.pool.Close()
 	stop()
 	r.parts.Wait()
@@ -174,6 +179,9 @@ func (r *session) newParts() error {
 	if r.cluster, err = cluster.New(cluster.Config{
 		REST: r.target.rest, RunID: r.id, Writer: r.writer, Pods: r.pool, Drainer: drainer, Clock: clock, Notify: r.signal, Log: r.log,
 	}); err != nil {
+		return err
+	}
+	if r.view, err = kubeview.New(r.target.rest, r.signal); err != nil {
 		return err
 	}
 	if r.self, err = newSelfMeter(clock); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -147,18 +148,10 @@ func (c *cleaner) removeKind(ctx context.Context, k kind) (Left, error) {
 	if err != nil || len(list.Items) == 0 {
 		return nil, err
 	}
-	byNamespace := map[string][]metav1.PartialObjectMetadata{}
-	for _, item := range list.Items {
-		byNamespace[item.Namespace] = append(byNamespace[item.Namespace], item)
-	}
-	reasons := map[string]string{} // by namespace, or by name for Namespaces
-	for ns, items := range byNamespace {
-		if err := c.drainer.deleteAll(ctx, ns, k, items, opts); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			reasons[ns] = err.Error()
-		}
+	// Why an object could not be deleted: by its namespace, or by its name for a Namespace.
+	reasons := c.deleteByNamespace(ctx, k, list.Items, opts)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	if k.gvr.Resource == "namespaces" && k.gvr.Group == "" && c.cfg.Finalize {
 		c.finalize(ctx, list.Items, reasons)
@@ -182,6 +175,30 @@ func (c *cleaner) removeKind(ctx context.Context, k kind) (Left, error) {
 		left = append(left, Remaining{k.gvr.GroupResource().String(), item.Namespace, item.Name, reason})
 	}
 	return left, nil
+}
+
+// deleteByNamespace deletes items, of one kind, and returns what went wrong by namespace.
+func (c *cleaner) deleteByNamespace(ctx context.Context, k kind, items []metav1.PartialObjectMetadata, opts metav1.ListOptions) map[string]string {
+	byNamespace := map[string][]metav1.PartialObjectMetadata{}
+	for _, item := range items {
+		byNamespace[item.Namespace] = append(byNamespace[item.Namespace], item)
+	}
+	var mu sync.Mutex
+	reasons := map[string]string{}
+	var g errgroup.Group
+	g.SetLimit(cleanConcurrency)
+	for ns, items := range byNamespace {
+		g.Go(func() error {
+			if err := c.drainer.deleteAll(ctx, ns, k, items, opts); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				reasons[ns] = err.Error()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each error is kept with its namespace
+	return reasons
 }
 
 // finalize empties terminating namespaces and lets them go.

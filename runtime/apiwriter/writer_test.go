@@ -1,13 +1,12 @@
 package apiwriter
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,26 +176,33 @@ func TestBulkWaitsAndArrivalsDrop(t *testing.T) {
 	})
 }
 
+// flakyBackend refuses every third request and takes its time over the others.
+type flakyBackend struct {
+	scriptedBackend
+	t       *testing.T
+	sends   atomic.Int64
+	stopped atomic.Bool // nothing may come any more
+}
+
+func (b *flakyBackend) send(ctx context.Context, r request) (answer, error) {
+	if b.stopped.Load() {
+		b.t.Error("a request was sent after the cancel")
+	}
+	n := b.sends.Add(1)
+	if n%3 == 0 {
+		return answer{}, apierrors.NewServiceUnavailable("busy")
+	}
+	if err := (wallClock{}).Sleep(ctx, time.Duration(n%7)*time.Millisecond); err != nil {
+		return answer{}, err
+	}
+	return b.scriptedBackend.send(ctx, r)
+}
+
 func TestFatesAddUpWhenCancelled(t *testing.T) {
 	for _, how := range []string{"context", "close"} {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var sends int
-				var mu sync.Mutex
-				stopped := false
-				b := &scriptedBackend{answer: func(ctx context.Context, r request) error {
-					mu.Lock()
-					if stopped {
-						t.Error("a request was sent after the cancel")
-					}
-					sends++
-					n := sends
-					mu.Unlock()
-					if n%3 == 0 {
-						return apierrors.NewServiceUnavailable("busy")
-					}
-					return wallClock{}.Sleep(ctx, time.Duration(n%7)*time.Millisecond)
-				}}
+				b := &flakyBackend{t: t}
 				w := startWriter(t, b, func(c *Config) { c.Concurrency, c.MaxPending = 4, 50 })
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -218,9 +224,7 @@ func TestFatesAddUpWhenCancelled(t *testing.T) {
 					_ = w.Close()
 				}
 				synctest.Wait()
-				mu.Lock()
-				stopped = true
-				mu.Unlock()
+				b.stopped.Store(true)
 				producers.Wait()
 				f.wg.Wait()
 				total := 0
@@ -333,60 +337,6 @@ func TestRetriesAreBounded(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestJournalComesBeforeDone(t *testing.T) {
-	var buf bytes.Buffer
-	w := startWriter(t, &scriptedBackend{}, func(c *Config) { c.Journal, c.Scenario = &buf, "demo" })
-	lines := make(chan int, 3)
-	for _, verb := range []runtime.Verb{runtime.VerbCreate, runtime.VerbStatus, runtime.VerbDelete} {
-		submit(t, w, runtime.Op{Verb: verb, Object: pod("p"), Done: func(runtime.Result) {
-			lines <- bytes.Count(buf.Bytes(), []byte("\n"))
-		}})
-	}
-	for i, want := range []int{2, 2, 3} {
-		if got := <-lines; got != want {
-			t.Errorf("write %d was told with %d lines in the journal, want %d", i, got, want)
-		}
-	}
-	all := strings.Split(buf.String(), "\n")
-	for i, want := range []string{
-		`"verb":"run","run":"r1","scenario":"demo"}`,
-		`"verb":"create","apiVersion":"v1","kind":"Pod","resource":"pods","namespace":"ns","name":"p","uid":"uid-p"}`,
-		`"verb":"delete","apiVersion":"v1","kind":"Pod","resource":"pods","namespace":"ns","name":"p","uid":"uid-p"}`,
-	} {
-		if !strings.HasSuffix(all[i], want) {
-			t.Errorf("line %d: %s\nwant the end %s", i, all[i], want)
-		}
-	}
-}
-
-type fullDisk struct{ room int }
-
-func (d *fullDisk) Write(p []byte) (int, error) {
-	if d.room--; d.room < 0 {
-		return 0, errors.New("no space left on device")
-	}
-	return len(p), nil
-}
-
-func TestFullDiskStopsCreatesNotDeletes(t *testing.T) {
-	b := &scriptedBackend{}
-	w := startWriter(t, b, func(c *Config) { c.Journal, c.Concurrency = &fullDisk{room: 2}, 1 })
-	f := newFates()
-	for _, name := range []string{"kept", "unrecorded", "refused"} {
-		submit(t, w, f.op(runtime.VerbCreate, runtime.PriorityBulk, pod(name)))
-	}
-	f.wg.Wait()
-	if d := cmp.Diff([]string{"kept done", "unrecorded failed", "refused failed"}, f.all); d != "" {
-		t.Error(d)
-	}
-	if d := cmp.Diff([]string{"create kept", "create unrecorded"}, b.log()); d != "" {
-		t.Error(d)
-	}
-	if w.Err() == nil || w.Close() == nil {
-		t.Error("the writer does not say that its journal failed")
 	}
 }
 

@@ -34,6 +34,7 @@ type Meter struct {
 	rawCPU  float64   // the process's own counter, to take differences
 	cpu     float64   // CPU seconds since the first scrape
 	rss     int64
+	metrics Metrics // of the last good scrape
 	failing bool
 }
 
@@ -74,14 +75,14 @@ func (m *Meter) Scrape(ctx context.Context) error {
 	if !okCPU || !okRSS {
 		return fmt.Errorf("%s/metrics has no process_cpu_seconds_total or process_resident_memory_bytes", m.cfg.Client.base)
 	}
-	m.record(cpu, rss)
+	m.record(cpu, rss, metrics)
 	if m.cfg.Notify != nil {
 		m.cfg.Notify.Notify()
 	}
 	return nil
 }
 
-func (m *Meter) record(cpu float64, rss int64) {
+func (m *Meter) record(cpu float64, rss int64, metrics Metrics) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -91,7 +92,7 @@ func (m *Meter) record(cpu float64, rss int64) {
 	default:
 		m.cpu += cpu - m.rawCPU
 	}
-	m.rawCPU, m.rss, m.scraped = cpu, rss, m.cfg.Clock.Now()
+	m.rawCPU, m.rss, m.metrics, m.scraped = cpu, rss, metrics, m.cfg.Clock.Now()
 }
 
 // logChange says when scrapes begin to fail and when they work again, not each time.
@@ -113,9 +114,24 @@ func (m *Meter) logChange(err error) {
 func (m *Meter) Read(r runtime.Readings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.scraped.IsZero() || m.cfg.Clock.Now().Sub(m.scraped) > staleAfter*m.cfg.Interval {
+	if m.stale() {
 		return
 	}
 	r["istiod.cpu"] = m.cpu
 	r["istiod.rss"] = m.rss
+}
+
+// Metric implements [runtime.Metrics] from the last scrape.
+func (m *Meter) Metric(name string, labels map[string]string) (float64, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stale() {
+		return 0, false
+	}
+	return m.metrics.Sum(name, labels)
+}
+
+// stale reports whether the last good scrape, if there was one, is too old to go by.
+func (m *Meter) stale() bool {
+	return m.scraped.IsZero() || m.cfg.Clock.Now().Sub(m.scraped) > staleAfter*m.cfg.Interval
 }

@@ -130,15 +130,16 @@ func (f filler) message(m protoreflect.Message, depth int) {
 func (f filler) field(m protoreflect.Message, fd protoreflect.FieldDescriptor, depth int) {
 	switch {
 	case fd.IsMap():
+		if fd.MapKey().Kind() != protoreflect.StringKind {
+			return // ports; the samples have them
+		}
 		value := m.Mutable(fd).Map().NewValue()
 		if fd.MapValue().Message() != nil {
 			f.message(value.Message(), depth)
 		} else {
 			value = f.scalar(fd.MapValue())
 		}
-		if fd.MapKey().Kind() == protoreflect.StringKind {
-			m.Mutable(fd).Map().Set(protoreflect.ValueOfString(keyName).MapKey(), value)
-		}
+		m.Mutable(fd).Map().Set(protoreflect.ValueOfString(keyName).MapKey(), value)
 	case fd.IsList():
 		list := m.Mutable(fd).List()
 		if fd.Message() != nil {

@@ -114,6 +114,7 @@ var mistyped = []struct {
 	{kind: "AuthorizationPolicy", path: "spec.rules[0].to[0].operation.ports[0]", value: int64(8080), message: "want a string, got an int"},
 	{kind: "AuthorizationPolicy", path: "spec.action", value: "PERMIT", message: `want one of "ALLOW", "DENY", "AUDIT", "CUSTOM", got "PERMIT"`},
 	{kind: "PeerAuthentication", path: `spec.portLevelMtls["8080"]`, value: "DISABLE", message: "want a struct, got a string"},
+	{kind: "PeerAuthentication", path: `spec.portLevelMtls.http`, value: map[string]any{"mode": "STRICT"}, message: `keys here are of type uint32, got "http"`},
 	{kind: "RequestAuthentication", path: "spec.jwtRules[0].forwardOriginalToken", value: int64(1), message: "want a bool, got an int"},
 	{kind: "Telemetry", path: "spec.tracing[0].randomSamplingPercentage", value: "12", message: "want a number, got a string"},
 	{kind: "Telemetry", path: "spec.accessLogging[0].disabled", value: "no", message: "want a bool, got a string"},

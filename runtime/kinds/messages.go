@@ -1,7 +1,6 @@
 package kinds
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +91,7 @@ func (c *checker) field(fd protoreflect.FieldDescriptor, v any, path string) {
 			return
 		}
 		for name, child := range m {
+			c.key(fd.MapKey(), name, join(path, name))
 			c.single(fd.MapValue(), child, join(path, name))
 		}
 	case fd.IsList():
@@ -146,15 +146,39 @@ func (c *checker) quotable(v any, path string, signed bool) {
 		c.integer(v, path, 64, signed)
 		return
 	}
-	var err error
-	if signed {
-		_, err = strconv.ParseInt(s, 10, 64)
-	} else {
-		_, err = strconv.ParseUint(s, 10, 64)
-	}
-	if err != nil {
+	if !isInteger(s, 64, signed) {
 		c.add(path, refused("an int", v))
 	}
+}
+
+// key checks a key of a map. Keys are text in JSON, but may have to be that of a number.
+func (c *checker) key(fd protoreflect.FieldDescriptor, name, path string) {
+	ok := true
+	switch fd.Kind() {
+	case protoreflect.BoolKind:
+		ok = name == "true" || name == "false"
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
+		ok = isInteger(name, 32, true)
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
+		ok = isInteger(name, 32, false)
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		ok = isInteger(name, 64, true)
+	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		ok = isInteger(name, 64, false)
+	}
+	if !ok {
+		c.add(path, "keys here are of type "+fd.Kind().String()+", got "+show(name))
+	}
+}
+
+// isInteger reports whether s is an integer of the given bits as JSON writes it: no leading zeros, no plus sign.
+func isInteger(s string, bits int, signed bool) bool {
+	if signed {
+		i, err := strconv.ParseInt(s, 10, bits)
+		return err == nil && strconv.FormatInt(i, 10) == s
+	}
+	u, err := strconv.ParseUint(s, 10, bits)
+	return err == nil && strconv.FormatUint(u, 10) == s
 }
 
 func (c *checker) enum(ed protoreflect.EnumDescriptor, v any, path string) {
@@ -204,6 +228,6 @@ func (c *checker) parsed(v any, path, want string, parse func(string) error) {
 	if !ok {
 		c.add(path, mismatch(want, v))
 	} else if parse(s) != nil {
-		c.add(path, fmt.Sprintf("want %s, got %s", want, show(s)))
+		c.add(path, refused(want, v))
 	}
 }

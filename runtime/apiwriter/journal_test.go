@@ -1,0 +1,66 @@
+package apiwriter
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plscript/plscript/runtime"
+)
+
+func TestJournalComesBeforeDone(t *testing.T) {
+	var buf bytes.Buffer
+	w := startWriter(t, &scriptedBackend{}, func(c *Config) { c.Journal, c.Scenario = &buf, "demo" })
+	lines := make(chan int, 3)
+	for _, verb := range []runtime.Verb{runtime.VerbCreate, runtime.VerbStatus, runtime.VerbDelete} {
+		submit(t, w, runtime.Op{Verb: verb, Object: pod("p"), Done: func(runtime.Result) {
+			lines <- bytes.Count(buf.Bytes(), []byte("\n"))
+		}})
+	}
+	for i, want := range []int{2, 2, 3} {
+		if got := <-lines; got != want {
+			t.Errorf("write %d was told with %d lines in the journal, want %d", i, got, want)
+		}
+	}
+	all := strings.Split(buf.String(), "\n")
+	for i, want := range []string{
+		`"verb":"run","run":"r1","scenario":"demo"}`,
+		`"verb":"create","apiVersion":"v1","kind":"Pod","resource":"pods","namespace":"ns","name":"p","uid":"uid-p"}`,
+		`"verb":"delete","apiVersion":"v1","kind":"Pod","resource":"pods","namespace":"ns","name":"p","uid":"uid-p"}`,
+	} {
+		if !strings.HasSuffix(all[i], want) {
+			t.Errorf("line %d: %s\nwant the end %s", i, all[i], want)
+		}
+	}
+}
+
+type fullDisk struct{ room int }
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if d.room--; d.room < 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return len(p), nil
+}
+
+func TestFullDiskStopsCreatesNotDeletes(t *testing.T) {
+	b := &scriptedBackend{}
+	w := startWriter(t, b, func(c *Config) { c.Journal, c.Concurrency = &fullDisk{room: 2}, 1 })
+	f := newFates()
+	for _, name := range []string{"kept", "unrecorded", "refused"} {
+		submit(t, w, f.op(runtime.VerbCreate, runtime.PriorityBulk, pod(name)))
+	}
+	f.wg.Wait()
+	if d := cmp.Diff([]string{"kept done", "unrecorded failed", "refused failed"}, f.all); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"create kept", "create unrecorded"}, b.log()); d != "" {
+		t.Error(d)
+	}
+	if w.Err() == nil || w.Close() == nil {
+		t.Error("the writer does not say that its journal failed")
+	}
+}
