@@ -18,7 +18,7 @@ NO_RACE  := $(if $(CC_FOUND),,-skipped "the race detector: no C compiler (instal
 UNIT     := $(RACE) -short ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit race integration lint fuzz bench generate verify clean
+.PHONY: help build run test unit race integration lint fuzz bench microbench generate verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,10 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	    $(GO) test -run '^$$' -fuzz "^$${fn#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
 	  done
 
-bench: ## every benchmark
+bench: build ## measure what is promised, and write docs/performance.md
+	$(GO) run ./internal/bench -plscript $(BIN)/plscript
+
+microbench: ## every Go benchmark
 	$(GO) test -short -run '^$$' -bench . -benchmem ./...
 
 generate: ## write the generated files anew

@@ -17,7 +17,7 @@ import (
 var applyCUE string
 
 type apply struct {
-	Scope   string           `json:"scope"`
+	Scope   runtime.Scope    `json:"scope"`
 	Count   int              `json:"count"`
 	Select  string           `json:"select"`
 	Objects []map[string]any `json:"objects"`
@@ -26,15 +26,20 @@ type apply struct {
 	templates []*expr.Template
 }
 
-func (a *apply) Check(c *runtime.Checker) {
+func (a *apply) Check(ctx context.Context, c *runtime.Checker) {
 	a.selector = c.Selector("select", a.Select)
 	for i, o := range a.Objects {
 		field := fmt.Sprintf("objects[%d]", i)
-		a.templates = append(a.templates, c.Template(field, o))
+		t, ok := c.Template(field, o)
+		a.templates = append(a.templates, t)
 		for _, key := range []string{"apiVersion", "kind"} {
 			if s, _ := o[key].(string); strings.Contains(s, "${") {
 				c.Errorf(field+"."+key, "must be plain text: what kind of object is made has to be known before the run")
+				ok = false
 			}
+		}
+		if ok {
+			c.Sample(ctx, field, t, a.Scope)
 		}
 	}
 }
@@ -72,7 +77,7 @@ func (a *apply) intents(ctx context.Context, m *runtime.Mesh, r *rand.Rand, para
 
 // scenes are what the templates are rendered for.
 func (a *apply) scenes(ctx context.Context, m *runtime.Mesh) ([]runtime.Scene, error) {
-	if a.Scope == "cluster" {
+	if a.Scope == runtime.ScopeCluster {
 		return []runtime.Scene{{}}, nil
 	}
 	var out []runtime.Scene
@@ -90,13 +95,13 @@ func (a *apply) scenes(ctx context.Context, m *runtime.Mesh) ([]runtime.Scene, e
 func (a *apply) within(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespace) ([]runtime.Scene, error) {
 	var all, out []runtime.Scene
 	switch a.Scope {
-	case "namespace":
+	case runtime.ScopeNamespace:
 		all = []runtime.Scene{{Namespace: ns}}
-	case "app":
+	case runtime.ScopeApp:
 		for _, app := range m.Apps(ns) {
 			all = append(all, runtime.Scene{Namespace: ns, App: app})
 		}
-	case "pod":
+	case runtime.ScopePod:
 		for _, app := range m.Apps(ns) {
 			for _, pod := range m.Pods(app) {
 				all = append(all, runtime.Scene{Namespace: ns, App: app, Pod: pod})

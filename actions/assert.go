@@ -18,7 +18,7 @@ type assert struct {
 	cond *expr.Program
 }
 
-func (a *assert) Check(c *runtime.Checker) { a.cond = c.Condition("expr", a.Expr) }
+func (a *assert) Check(_ context.Context, c *runtime.Checker) { a.cond = c.Condition("expr", a.Expr) }
 
 func (a *assert) Plan(context.Context, *runtime.Planner) error { return nil }
 

@@ -27,7 +27,9 @@ type churnPods struct {
 	selector *runtime.Selector
 }
 
-func (a *churnPods) Check(c *runtime.Checker) { a.selector = c.Selector("select", a.Select) }
+func (a *churnPods) Check(_ context.Context, c *runtime.Checker) {
+	a.selector = c.Selector("select", a.Select)
+}
 
 func (a *churnPods) load() runtime.Load {
 	return runtime.Load{Rate: a.Rate, Law: a.Arrivals, Duration: a.Duration}

@@ -36,7 +36,7 @@ type appSpec struct {
 }
 
 // Check finds what only several fields together show.
-func (a *createNamespaces) Check(c *runtime.Checker) {
+func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
 	seen := map[string]bool{}
 	waypoints := map[string]bool{}
 	for i, app := range a.Apps {

@@ -30,7 +30,7 @@ type objectRef struct {
 	Name       string `json:"name"`
 }
 
-func (a *deleteObjects) Check(c *runtime.Checker) {
+func (a *deleteObjects) Check(_ context.Context, c *runtime.Checker) {
 	a.selector = c.Selector("select", a.Select)
 	switch {
 	case a.Select == "" && len(a.Objects) == 0:

@@ -26,7 +26,7 @@ func TestExamples(t *testing.T) {
 				if len(ds) > 0 {
 					t.Fatal(ds)
 				}
-				g, ds := runtime.Compile(s)
+				g, ds := runtime.Compile(t.Context(), s)
 				if len(ds) > 0 {
 					t.Fatal(ds)
 				}

@@ -23,7 +23,9 @@ func bodies() []runtime.Action {
 		&apply{Scope: "app", Count: 2, Select: "app.type == 'sidecar'", Objects: []map[string]any{{
 			"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
 			"metadata": map[string]any{"name": "${app.name}-${index}"},
-			"spec":     map[string]any{"hosts": []any{"${app.host}"}, "weight": "${rand(100)}"},
+			"spec": map[string]any{"hosts": []any{"${app.host}"}, "http": []any{map[string]any{
+				"route": []any{map[string]any{"destination": map[string]any{"host": "${app.host}"}, "weight": "${rand(100)}"}},
+			}}},
 		}}},
 		&churnPods{Rate: ir.ConstantRate(20), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second), Select: "app.name == 'app-1'", Order: "newFirst", Unit: "pod", Percent: 100},
 		&churnPods{Rate: ir.ConstantRate(2), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(3 * time.Second), Order: "oldFirst", Unit: "app", Percent: 100},
@@ -43,7 +45,7 @@ func ptr(n int) *int { return &n }
 // TestPlanIsWhatARunDoes compares, step by step, what a plan counts with what a recording writer is given.
 func TestPlanIsWhatARunDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, ds := runtime.Compile(runtimetest.Scenario(bodies()...))
+		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(bodies()...))
 		if ds != nil {
 			t.Fatal(ds)
 		}
@@ -85,7 +87,7 @@ func TestSameSeedSameOperations(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := runtimetest.Scenario(bodies()...)
 			s.Seed = seed
-			g, ds := runtime.Compile(s)
+			g, ds := runtime.Compile(t.Context(), s)
 			if ds != nil {
 				t.Fatal(ds)
 			}

@@ -20,7 +20,7 @@ type scale struct {
 	selector *runtime.Selector
 }
 
-func (a *scale) Check(c *runtime.Checker) {
+func (a *scale) Check(_ context.Context, c *runtime.Checker) {
 	a.selector = c.Selector("select", a.Select)
 	switch {
 	case a.To == nil && a.By == nil:

@@ -17,7 +17,7 @@ type wait struct {
 	cond *expr.Program
 }
 
-func (a *wait) Check(c *runtime.Checker) { a.cond = c.Condition("until", a.Until) }
+func (a *wait) Check(_ context.Context, c *runtime.Checker) { a.cond = c.Condition("until", a.Until) }
 
 func (a *wait) Plan(context.Context, *runtime.Planner) error { return nil }
 

@@ -174,7 +174,7 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[s
 		case !def.Allows(cue.Str(m.name)):
 			near := suggest(m.name, absent(known, v))
 			if near == "" {
-				near = suggest(m.name, slices.Sorted(maps.Keys(known)))
+				near = suggest(m.name, slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(n string) bool { return n == "action" }))
 			}
 			meant[near] = true
 			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: sub, Code: ir.CodeUnknownField,

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +11,9 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/plscript/plscript/actions"
 	"github.com/plscript/plscript/lang/ir"
+	"github.com/plscript/plscript/runtime"
 )
 
 // expectation is one `// ERROR 33 "regexp"` comment: the line must have a diagnostic, at that column if one is given,
@@ -91,6 +94,28 @@ next:
 	}
 }
 
+// ownCatalog marks a file for which the actions' fields are those of [testCatalog].
+var ownCatalog = regexp.MustCompile(`(?m)^// catalog: test$`)
+
+// validate finds all that is wrong with a file, as the command does, with the actions that there really are.
+func validate(ctx context.Context, name string, content []byte) ir.Diagnostics {
+	in := Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue", Name: name, Params: paramsOf(string(content))}
+	if ownCatalog.Match(content) {
+		_, ds := Load(in, testCatalog())
+		return ds
+	}
+	s, ds := Load(in, actions.All())
+	if s == nil {
+		return ds
+	}
+	g, more := runtime.Compile(ctx, s)
+	if ds = ds.Merge(more); len(ds) > 0 {
+		return ds
+	}
+	_, ds = g.Plan(ctx)
+	return ds
+}
+
 func TestBadScenarios(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/bad/*.cue")
@@ -104,12 +129,12 @@ func TestBadScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue", Name: "scenarios/" + filepath.Base(file), Params: paramsOf(string(content))}
-			_, ds := Load(in, testCatalog())
+			name := "scenarios/" + filepath.Base(file)
+			ds := validate(t.Context(), name, content)
 			if len(ds) == 0 {
 				t.Error("no diagnostics")
 			}
-			checkDiagnostics(t, in.Name, string(content), ds)
+			checkDiagnostics(t, name, string(content), ds)
 		})
 	}
 }

@@ -148,6 +148,9 @@ func fieldsIn(s *ast.StructLit, prefix string) []Field {
 			continue
 		}
 		inner := structIn(field.Value)
+		if inner != nil && !named(inner) {
+			inner = nil // a map: what it may be says more than its fields
+		}
 		f := Field{Name: prefix + name, Doc: comment(field), Required: field.Constraint == token.NOT, Type: "{...}"}
 		if inner == nil {
 			f.Type, f.Default = typeText(field.Value), defaultText(field.Value)
@@ -160,6 +163,16 @@ func fieldsIn(s *ast.StructLit, prefix string) []Field {
 		}
 	}
 	return list
+}
+
+// named reports whether a struct has a field with a name.
+func named(s *ast.StructLit) bool {
+	for _, decl := range s.Elts {
+		if field, ok := decl.(*ast.Field); ok && labelName(field) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func comment(n ast.Node) string {

@@ -2,11 +2,13 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime/expr"
+	"github.com/plscript/plscript/runtime/kinds"
 )
 
 // Action is what a step does. The struct it is implemented on is decoded from the scenario file.
@@ -19,7 +21,7 @@ type Action interface {
 
 // Checked is implemented by actions that hold expressions or rules which CUE cannot check.
 type Checked interface {
-	Check(*Checker)
+	Check(context.Context, *Checker)
 }
 
 // Env is what an action sees of a run.
@@ -59,6 +61,7 @@ func (e *Env) Test(ctx context.Context, cond *expr.Program) (ok bool, values map
 type Checker struct {
 	step        *ir.Step
 	lang        *Language
+	params      map[string]any
 	diagnostics ir.Diagnostics
 }
 
@@ -86,28 +89,56 @@ func (c *Checker) Selector(field, text string) *Selector {
 	return s
 }
 
-// Template compiles the object template in field.
-func (c *Checker) Template(field string, tree any) *expr.Template {
+// Template compiles the object template in field; false after a mistake.
+func (c *Checker) Template(field string, tree any) (*expr.Template, bool) {
 	t, problems := c.lang.Template(tree)
 	for _, pr := range problems {
 		c.problem(field+"."+pr.Path, pr.Problem)
 	}
-	return t
+	return t, len(problems) == 0
+}
+
+// Sample renders a template, compiled from field, once for a made-up scene of the scope, and checks the object against
+// the Go types of its kind.
+func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, scope Scope) {
+	scene, err := sampleScene(scope)
+	if err != nil {
+		c.Errorf(field, "%v", err)
+		return
+	}
+	scene.Params = c.params
+	v, err := t.Render(ctx, scene.Vars())
+	if hole := (*expr.RenderError)(nil); errors.As(err, &hole) {
+		c.Errorf(field+"."+hole.Path, "${%s}: %s", hole.Text, scope.explain(hole.Err))
+		return
+	}
+	object, ok := v.(map[string]any)
+	if err != nil || !ok {
+		c.Errorf(field, "cannot be rendered: %v", err)
+		return
+	}
+	for _, p := range kinds.Check(object) {
+		path := field
+		if p.Path != "" {
+			path += "." + p.Path
+		}
+		c.problem(path, expr.Problem{Message: p.Message, Suggestion: p.Suggestion})
+	}
 }
 
 // Errorf reports a mistake in field.
 func (c *Checker) Errorf(field, format string, args ...any) {
-	c.diagnostics = append(c.diagnostics, stepDiagnostic(c.step, field, 0, sprintf(format, args...), ""))
+	c.diagnostics = append(c.diagnostics, stepDiagnostic(ir.CodePlan, c.step, field, 0, sprintf(format, args...), ""))
 }
 
 func (c *Checker) problem(field string, p expr.Problem) {
-	c.diagnostics = append(c.diagnostics, stepDiagnostic(c.step, field, p.Offset, p.Message, p.Suggestion))
+	c.diagnostics = append(c.diagnostics, stepDiagnostic(ir.CodeExpression, c.step, field, p.Offset, p.Message, p.Suggestion))
 }
 
-func stepDiagnostic(s *ir.Step, field string, offset int, msg, suggestion string) ir.Diagnostic {
+func stepDiagnostic(code ir.Code, s *ir.Step, field string, offset int, msg, suggestion string) ir.Diagnostic {
 	path := s.Path
 	if field != "" {
 		path += "." + field
 	}
-	return ir.Diagnostic{Pos: s.Source(field).At(offset), Path: path, Message: msg, Suggestion: suggestion}
+	return ir.Diagnostic{Pos: s.Source(field).At(offset), Code: code, Path: path, Message: msg, Suggestion: suggestion}
 }

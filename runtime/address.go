@@ -2,8 +2,8 @@ package runtime
 
 import "fmt"
 
-// Pods live in 10.128.0.0/9, a /23 for each node, and nodes themselves in 172.16.0.0/12, so that neither meets the
-// sandbox's Service range.
+// Pods live in 10.128.0.0/9, a /23 for each node, nodes themselves in 172.16.0.0/12, so that neither meets the sandbox's
+// Service range, and machines outside of the cluster in 198.18.0.0/15, which is set aside for benchmarks (RFC 2544).
 const (
 	podNet     = 10<<24 | 128<<16
 	nodeNet    = 172<<24 | 16<<16
@@ -11,6 +11,9 @@ const (
 	firstSlot  = 2 // .0 is the network, .1 the bridge on a real node
 	endSlot    = 1<<nodeBits - 1
 	podNetBits = 23 // host bits of 10.128.0.0/9
+
+	machineNet  = 198<<24 | 18<<16
+	maxMachines = 1<<17 - 2 // the hosts of a /15
 )
 
 // MaxNodes is how many nodes the pod address space has room for.

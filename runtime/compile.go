@@ -37,10 +37,10 @@ type threshold struct {
 
 // Compile type-checks every expression of s and builds its graph. The graph is nil if there are diagnostics. s may be
 // a scenario that lang had diagnostics for: what it could decode is checked, so that one run shows all mistakes.
-func Compile(s *ir.Scenario) (*Graph, ir.Diagnostics) {
+func Compile(ctx context.Context, s *ir.Scenario) (*Graph, ir.Diagnostics) {
 	l, err := NewLanguage()
 	if err != nil {
-		return nil, ir.Diagnostics{{Pos: ir.Pos{File: s.File}, Message: err.Error()}}
+		return nil, ir.Diagnostics{{Pos: ir.Pos{File: s.File}, Code: ir.CodeInternal, Message: err.Error()}}
 	}
 	g := &Graph{Scenario: s, lang: l, params: paramValues(s.Params)}
 	var ds ir.Diagnostics
@@ -48,7 +48,7 @@ func Compile(s *ir.Scenario) (*Graph, ir.Diagnostics) {
 		ph := &phase{Phase: p}
 		g.phases = append(g.phases, ph)
 		for _, st := range p.Steps {
-			n, found := compileStep(l, st)
+			n, found := compileStep(ctx, &Checker{step: st, lang: l, params: g.params})
 			ds = append(ds, found...)
 			n.phase = ph
 			ph.steps = append(ph.steps, n)
@@ -57,7 +57,7 @@ func Compile(s *ir.Scenario) (*Graph, ir.Diagnostics) {
 	for _, t := range s.Thresholds {
 		prog, problems := l.Condition(t.Expr)
 		for _, pr := range problems {
-			ds = append(ds, ir.Diagnostic{Pos: t.Source.At(pr.Offset), Path: t.Path + ".expr", Message: pr.Message, Suggestion: pr.Suggestion})
+			ds = append(ds, ir.Diagnostic{Pos: t.Source.At(pr.Offset), Code: ir.CodeExpression, Path: t.Path + ".expr", Message: pr.Message, Suggestion: pr.Suggestion})
 		}
 		g.thresholds = append(g.thresholds, threshold{t, prog})
 	}
@@ -67,9 +67,9 @@ func Compile(s *ir.Scenario) (*Graph, ir.Diagnostics) {
 	return g, nil
 }
 
-func compileStep(l *Language, st *ir.Step) (*step, ir.Diagnostics) {
+func compileStep(ctx context.Context, c *Checker) (*step, ir.Diagnostics) {
+	st := c.step
 	n := &step{Step: st}
-	c := &Checker{step: st, lang: l}
 	if st.When != "" {
 		n.when = c.Condition("when", st.When)
 	}
@@ -80,7 +80,7 @@ func compileStep(l *Language, st *ir.Step) (*step, ir.Diagnostics) {
 	}
 	n.action = action
 	if checked, ok := action.(Checked); ok {
-		checked.Check(c)
+		checked.Check(ctx, c)
 	}
 	return n, c.diagnostics
 }
@@ -102,7 +102,7 @@ func (g *Graph) Plan(ctx context.Context) (*Plan, ir.Diagnostics) {
 			when, what := stepRand(g.Scenario.Seed, ph.Name, st.Index)
 			p := &Planner{Mesh: mesh, Rand: what, Params: g.params, when: when, step: sp, plan: plan}
 			if err := st.action.Plan(ctx, p); err != nil {
-				return nil, ir.Diagnostics{{Pos: st.Pos, Path: st.Path, Message: err.Error()}}
+				return nil, ir.Diagnostics{{Pos: st.Pos, Code: ir.CodePlan, Path: st.Path, Message: err.Error()}}
 			}
 		}
 	}

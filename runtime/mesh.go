@@ -24,6 +24,7 @@ type Mesh struct {
 	room       int // pods that the nodes still take
 	pods       int64
 	services   int64
+	machines   uint32                // addresses given to machines outside of the cluster
 	applied    map[ObjectKey]*Config // objects written from templates
 	configs    []*Config             // the same, in order
 }
@@ -66,12 +67,14 @@ func (m *Mesh) AddNamespace(name string, index int) (*Namespace, error) {
 	return ns, nil
 }
 
-// AddApp plans an app, with its Service, in its namespace.
+// AddApp plans an app, with its Service if it is in the cluster, in its namespace.
 func (m *Mesh) AddApp(a App) *App {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a.Namespace.apps = append(a.Namespace.apps, &a)
-	m.services++
+	if a.Type.InCluster() {
+		m.services++
+	}
 	return &a
 }
 
@@ -88,6 +91,16 @@ func (m *Mesh) AddPod(app *App) (pod *Pod, added *Node, err error) {
 	app.pods = append(app.pods, pod)
 	m.pods++
 	return pod, added, nil
+}
+
+// AddMachine plans a machine outside of the cluster and returns its address, which is never given again.
+func (m *Mesh) AddMachine() (ip string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.machines++; m.machines > maxMachines {
+		return "", fmt.Errorf("too many machines: their addresses last for %d", maxMachines)
+	}
+	return dotted(machineNet + m.machines), nil
 }
 
 // Replace plans that the pod at the place goes and a new one takes it. Both are nil if the place is empty by now.
@@ -176,7 +189,9 @@ func (m *Mesh) emptyApp(app *App) []*Pod {
 		m.release(p)
 	}
 	m.pods -= int64(len(gone))
-	m.services--
+	if app.Type.InCluster() {
+		m.services--
+	}
 	app.pods = nil
 	return gone
 }

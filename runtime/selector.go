@@ -37,8 +37,8 @@ func meshObjects() (app, pod, node, ns *expr.Object) {
 		field("name", "The app's name, which is also its Service's.", cel.StringType, func(a *App) any { return a.Name }),
 		field("namespace", "The name of its namespace.", cel.StringType, func(a *App) any { return a.Namespace.Name }),
 		field("index", "Its place among its copies, from 0.", cel.IntType, func(a *App) any { return int64(a.Index) }),
-		field("type", "Its type: plain, sidecar, ambient, waypoint, gateway.", cel.StringType, func(a *App) any { return string(a.Type) }),
-		field("host", "The host of its Service: app.ns.svc.cluster.local.", cel.StringType, func(a *App) any { return a.Host() }),
+		field("type", "Its type: plain, sidecar, ambient, waypoint, gateway, external, vm.", cel.StringType, func(a *App) any { return string(a.Type) }),
+		field("host", "The host of its Service: app.ns.svc.cluster.local; of its ServiceEntry if it is external or a vm.", cel.StringType, func(a *App) any { return a.Host() }),
 		field("labels", "The labels of its pods.", cel.MapType(cel.StringType, cel.StringType), func(a *App) any { return a.Labels }),
 	}}
 	pod = &expr.Object{Name: "plscript.pod", Fields: []expr.ObjectField{

@@ -17,6 +17,8 @@ const (
 	AppAmbient  AppType = "ambient"  // no proxy of its own: the node's ztunnel serves it
 	AppWaypoint AppType = "waypoint" // pods that are waypoint proxies
 	AppGateway  AppType = "gateway"  // pods that are ingress gateway proxies
+	AppExternal AppType = "external" // a host outside of the mesh: a ServiceEntry, no Service and no pods
+	AppVM       AppType = "vm"       // machines outside of the cluster: a ServiceEntry, a WorkloadGroup and WorkloadEntries
 )
 
 // ProxyClass returns the class of the proxy in each pod of the app, and false if there is none.
@@ -31,6 +33,9 @@ func (t AppType) ProxyClass() (ProxyClass, bool) {
 	}
 	return "", false
 }
+
+// InCluster reports whether the app is a Service with pods, and not something outside that a ServiceEntry names.
+func (t AppType) InCluster() bool { return t != AppExternal && t != AppVM }
 
 // Node is a planned Node.
 type Node struct {
@@ -60,13 +65,23 @@ type App struct {
 	Account string
 	// Labels are those of its pods and are never changed once set.
 	Labels map[string]string
+	// Metadata is further XDS node metadata of its proxies, shared and never changed.
+	Metadata map[string]string
+	// Machines is how many WorkloadEntries an app of type vm has.
+	Machines int
 
 	next int // ordinal of the next pod
 	pods []*Pod
 }
 
-// Host is the fully qualified name of the app's Service.
-func (a *App) Host() string { return a.Name + "." + a.Namespace.Name + ".svc.cluster.local" }
+// Host is the fully qualified name of the app's Service, or the host of its ServiceEntry.
+func (a *App) Host() string {
+	domain := "svc.cluster.local"
+	if !a.Type.InCluster() {
+		domain = string(a.Type) + ".example.com"
+	}
+	return a.Name + "." + a.Namespace.Name + "." + domain
+}
 
 // Pod is a planned Pod. It is small, and its name and IP are computed, so that a plan can hold a million of them.
 type Pod struct {

@@ -63,8 +63,10 @@ type Fate string
 
 // The fates.
 const (
-	FateDone       Fate = "done"
-	FateSuperseded Fate = "superseded" // merged into a later write of the same object that was queued behind the same one in flight
+	FateDone Fate = "done"
+	// FateSuperseded: merged into a later write of the same object that was queued behind the same one in flight, or a
+	// control write whose object is gone.
+	FateSuperseded Fate = "superseded"
 	FateFailed     Fate = "failed"
 	FateDropped    Fate = "dropped" // refused because too many arrivals were waiting
 )

@@ -49,7 +49,7 @@ func load(c *cli.Context, file string) (*loaded, ir.Diagnostics, error) {
 	if c.IsSet("seed") {
 		s.Seed = c.Int64("seed")
 	}
-	g, more := runtime.Compile(s)
+	g, more := runtime.Compile(c.Context, s)
 	if ds = ds.Merge(more); len(ds) > 0 {
 		return nil, ds, nil
 	}

@@ -14,6 +14,7 @@ func (s *system) runCommand() *cli.Command {
 		Usage:     "run scenarios and give a verdict; on a private sandbox unless a target is named",
 		ArgsUsage: "FILE...",
 		Flags: append(append(loadFlags(), targetFlags()...),
+			&cli.BoolFlag{Name: "help-params", Usage: "list the scenario's parameters, and run nothing"},
 			&cli.StringFlag{Name: "out", Value: "results", Usage: "write reports into a folder of the run's own in `DIR`"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the sandbox and the objects up"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the verdict"},
@@ -28,6 +29,9 @@ func (s *system) runCommand() *cli.Command {
 func (s *system) run(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usage("run takes scenario files; `plscript run scenarios/ambient.cue` is a start")
+	}
+	if c.Bool("help-params") {
+		return s.helpParams(c)
 	}
 	opt, err := s.runOptions(c)
 	if err != nil {

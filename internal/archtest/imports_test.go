@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"deploy":            {},
 	"integration":       {},
 	"internal":          {},
+	"internal/bench":    {"runtime/report"},
 	"cmd":               {anything},
 }
 

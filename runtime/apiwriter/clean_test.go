@@ -3,6 +3,7 @@ package apiwriter
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -82,6 +83,25 @@ func TestCleanSaysWhatIsLeftAndWhy(t *testing.T) {
 	}
 	if len(got) != 2 || !strings.Contains(got["widgets.example.com ns/w"], "example.com/slow") || got["namespaces /ours"] != "still terminating" {
 		t.Errorf("left %v", got)
+	}
+}
+
+func TestCleanEmptiesOnlyTerminatingNamespaces(t *testing.T) {
+	s := newFakeServer(t)
+	populate(s)
+	s.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete && r.URL.Path == "/api/v1/namespaces/ours" {
+			answerStatus(w, http.StatusForbidden, metav1.StatusReasonForbidden, nil)
+			return true
+		}
+		return false
+	}
+	left, err := clean(t, s, true)
+	if err != nil || len(left) != 1 || left[0].Name != "ours" || !strings.Contains(left[0].Reason, "Forbidden") {
+		t.Errorf("left %v, err %v", left, err)
+	}
+	if s.get("/api/v1/namespaces/ours/configmaps/istio-ca-root-cert") == nil {
+		t.Error("a namespace that stays was emptied")
 	}
 }
 

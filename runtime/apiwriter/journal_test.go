@@ -60,6 +60,11 @@ func TestFullDiskStopsCreatesNotDeletes(t *testing.T) {
 	if d := cmp.Diff([]string{"create kept", "create unrecorded"}, b.log()); d != "" {
 		t.Error(d)
 	}
+	submit(t, w, f.op(runtime.VerbDelete, runtime.PriorityBulk, pod("kept")))
+	f.wg.Wait()
+	if got := f.all[len(f.all)-1]; got != "kept done" {
+		t.Errorf("a delete after that: %s", got)
+	}
 	if w.Err() == nil || w.Close() == nil {
 		t.Error("the writer does not say that its journal failed")
 	}

@@ -207,11 +207,12 @@ func (w *Writer) attempt(j *job) {
 	w.finish(j, runtime.Result{Fate: fate, Err: err, Attempts: j.attempts, Latency: latency})
 }
 
-// settle records what the api-server has accepted before anybody is told. A write that the journal could not take is
-// reported as failed, although the object exists: the run must not go on without a record of what it owns.
+// settle records what the api-server has accepted before anybody is told. A create that the journal could not take is
+// reported as failed, although the object exists: the run must not go on without a record of what it owns. A delete
+// that is missing there does no harm.
 func (w *Writer) settle(j *job, res runtime.Result, a answer) {
 	w.ledger.record(j.op.Verb, j.target.id, a)
-	if err := w.journal.record(j.op.Verb, j.target, a); err != nil {
+	if err := w.journal.record(j.op.Verb, j.target, a); err != nil && j.op.Verb == runtime.VerbCreate {
 		w.cfg.Log.Error("the journal cannot be written", "err", err)
 		w.finish(j, runtime.Result{Fate: runtime.FateFailed, Err: err, Attempts: res.Attempts, Latency: res.Latency})
 		return

@@ -139,6 +139,47 @@ func TestOnlyWritesBehindOneInFlightMerge(t *testing.T) {
 	})
 }
 
+func TestQueuedWritesDoNotMergeBeforeOneIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := make(gate)
+		w := startWriter(t, &scriptedBackend{answer: g.wait}, func(c *Config) { c.Concurrency = 1 })
+		f := newFates()
+		submit(t, w, f.op(runtime.VerbUpdate, runtime.PriorityBulk, pod("other")))
+		synctest.Wait()
+		for range 3 {
+			submit(t, w, f.op(runtime.VerbUpdate, runtime.PriorityBulk, pod("x")))
+		}
+		synctest.Wait()
+		if got := f.count(runtime.FateSuperseded); got != 0 {
+			t.Errorf("%d superseded while none of the object is in flight", got)
+		}
+		close(g)
+		f.wg.Wait()
+		if f.count(runtime.FateDone) != 3 || f.count(runtime.FateSuperseded) != 1 {
+			t.Errorf("%v; want the first and the last of x and the other done, one superseded", f.n)
+		}
+	})
+}
+
+func TestDoneComesBeforeTheNextOfTheObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan struct{}, 1)
+		w := startWriter(t, &scriptedBackend{answer: func(_ context.Context, r request) error {
+			if r.op.Verb == runtime.VerbStatus && len(told) == 0 {
+				t.Error("the status was sent before the create was reported")
+			}
+			return nil
+		}}, nil)
+		f := newFates()
+		submit(t, w, runtime.Op{Verb: runtime.VerbCreate, Object: pod("p"), Done: func(runtime.Result) {
+			time.Sleep(time.Millisecond)
+			told <- struct{}{}
+		}})
+		submit(t, w, f.op(runtime.VerbStatus, runtime.PriorityControl, pod("p")))
+		f.wg.Wait()
+	})
+}
+
 func TestBulkWaitsAndArrivalsDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := make(gate)
@@ -297,6 +338,7 @@ func TestRetriesAreBounded(t *testing.T) {
 		"connection":         {err: io.ErrUnexpectedEOF, sends: maxAttempts, fate: runtime.FateFailed, atLeast: 10 * time.Second},
 		"5xx":                {err: apierrors.NewInternalError(errors.New("etcd")), sends: maxAttempts, fate: runtime.FateFailed, atLeast: 10 * time.Second},
 		"429 for ever":       {err: apierrors.NewTooManyRequests("", 7), sends: 5, fate: runtime.FateFailed, atLeast: 28 * time.Second},
+		"429 in short":       {err: apierrors.NewTooManyRequests("", 1), sends: 12, fate: runtime.FateFailed, atLeast: 25 * time.Second},
 		"invalid":            {err: apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "p", nil), sends: 1, fate: runtime.FateFailed},
 		"forbidden":          {err: apierrors.NewForbidden(gr, "p", nil), sends: 1, fate: runtime.FateFailed},
 		"missing":            {err: apierrors.NewNotFound(gr, "p"), verb: runtime.VerbUpdate, sends: 1, fate: runtime.FateFailed},

@@ -59,6 +59,7 @@ func TestOnlyTheRunsNodes(t *testing.T) {
 		if got := w.pod("p").Status.Phase; got != corev1.PodPending {
 			t.Errorf("a pod on another run's node is %s", got)
 		}
+		w.delete(w.pod("p"))
 		if len(w.events) > 0 {
 			t.Error(w.events)
 		}
@@ -169,6 +170,27 @@ func TestSlicesFollowThePods(t *testing.T) {
 		if got := w.writes(); len(got) > 0 {
 			t.Errorf("an unrelated change of a pod caused %v", got)
 		}
+	})
+}
+
+func TestSelectorsAskForAllLabels(t *testing.T) {
+	inWorld(t, func(w *world) {
+		svc := testSvc()
+		svc.Spec.Selector = map[string]string{"app": "a", "tier": "x"}
+		both := testPod("both", "10.1.0.2")
+		both.Labels["tier"] = "x"
+		w.create(testNode("n1"), testNamespace(), svc, testPod("one", "10.1.0.1"), both)
+		for _, eps := range w.slices() {
+			if d := cmp.Diff([]string{"10.1.0.2 ready"}, eps); d != "" {
+				t.Error(d)
+			}
+		}
+		w.expectCounts(2, 1, 1)
+		svc.Spec.Selector = map[string]string{"app": "a"}
+		live, _ := get(w, svc, "ns", "svc")
+		live.Spec.Selector = svc.Spec.Selector
+		w.update(live)
+		w.expectCounts(2, 2, 2)
 	})
 }
 

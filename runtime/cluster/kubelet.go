@@ -16,10 +16,6 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 	c.change(ctx, func(e *effects) {
 		ns := c.state.namespace(obj.Namespace)
 		p := ns.pods[obj.Name]
-		if p != nil && p.uid != obj.UID {
-			c.forgetPod(p, e)
-			p = nil
-		}
 		if p == nil {
 			p = &pod{namespace: obj.Namespace, name: obj.Name, uid: obj.UID, services: map[*service]struct{}{}}
 			ns.pods[obj.Name] = p

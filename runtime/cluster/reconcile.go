@@ -43,7 +43,7 @@ func (c *Cluster) doSlices(ctx context.Context) {
 func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 	ns := c.state.namespace(s.namespace)
 	s.queued = false
-	if !s.changed || s.inflight > 0 || !ns.managed(s) {
+	if !s.changed || !ns.managed(s) {
 		return
 	}
 	s.changed = false

@@ -10,13 +10,9 @@ import (
 
 // serviceSeen is a Service as the api-server shows it now.
 func (c *Cluster) serviceSeen(ctx context.Context, obj *corev1.Service) {
-	c.change(ctx, func(e *effects) {
+	c.change(ctx, func(*effects) {
 		ns := c.state.namespace(obj.Namespace)
 		s := ns.services[obj.Name]
-		if s != nil && s.uid != obj.UID {
-			c.forgetService(ns, s, e)
-			s = nil
-		}
 		if s == nil {
 			s = newService(obj)
 			ns.services[obj.Name] = s

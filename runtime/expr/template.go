@@ -2,6 +2,7 @@ package expr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -87,7 +88,7 @@ func (c *templateCompiler) text(path, s string) node {
 	if len(holes) == 0 {
 		return constNode{unescape(s)}
 	}
-	var parts concatNode
+	parts := []node(nil)
 	at := 0
 	for _, h := range holes {
 		p, problems := c.env.Compile(h.Text, cel.DynType)
@@ -104,7 +105,7 @@ func (c *templateCompiler) text(path, s string) node {
 		parts = append(parts, constNode{unescape(s[at:h.Start])}, holeNode{path, p})
 		at = h.End
 	}
-	return append(parts, constNode{unescape(s[at:])})
+	return concatNode{path, append(parts, constNode{unescape(s[at:])})}
 }
 
 // Hole is one "${...}" in a string: s[Start:End], with the expression inside.
@@ -208,27 +209,44 @@ type holeNode struct {
 func (n holeNode) render(ctx context.Context, vars map[string]any) (any, error) {
 	v, err := n.prog.Eval(ctx, vars)
 	if err != nil {
-		return nil, fmt.Errorf("%s: ${%s}: %w", n.path, n.prog.Text, err)
+		return nil, &RenderError{n.path, n.prog.Text, err}
 	}
 	out, err := plain(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: ${%s}: %w", n.path, n.prog.Text, err)
+		return nil, &RenderError{n.path, n.prog.Text, err}
 	}
 	return out, nil
 }
 
-type concatNode []node
+// RenderError is a hole that could not be rendered.
+type RenderError struct {
+	Path string // of the string that holds it: "spec.hosts[0]"
+	Text string // of the expression
+	Err  error
+}
+
+func (e *RenderError) Error() string { return fmt.Sprintf("%s: ${%s}: %v", e.Path, e.Text, e.Err) }
+
+func (e *RenderError) Unwrap() error { return e.Err }
+
+// concatNode is text with holes in it.
+type concatNode struct {
+	path  string
+	parts []node
+}
+
+var errInMiddle = errors.New("a list, map or null cannot be put into the middle of a string")
 
 func (n concatNode) render(ctx context.Context, vars map[string]any) (any, error) {
 	var b strings.Builder
-	for _, part := range n {
+	for _, part := range n.parts {
 		v, err := part.render(ctx, vars)
 		if err != nil {
 			return nil, err
 		}
 		switch v := v.(type) {
 		case map[string]any, []any, nil:
-			return nil, fmt.Errorf("a list, map or null cannot be put into the middle of a string")
+			return nil, &RenderError{n.path, part.(holeNode).prog.Text, errInMiddle}
 		default:
 			fmt.Fprint(&b, v)
 		}

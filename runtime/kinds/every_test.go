@@ -60,7 +60,7 @@ func (f filler) fill(v reflect.Value, depth int) {
 		*target = intstr.FromString("port")
 		return
 	case *metav1.FieldsV1:
-		target.Raw = []byte(`{"` + freeName + `":{}}`)
+		target.SetRawString(`{"` + freeName + `":{}}`)
 		return
 	case *runtime.RawExtension:
 		target.Raw = []byte(`{"` + freeName + `":{}}`)
@@ -218,7 +218,7 @@ func TestEveryMistake(t *testing.T) {
 			continue
 		}
 		gvk := gk.WithVersion(versions[0])
-		for choice := range 3 {
+		for choice := range 2 {
 			obj := filler{choice}.object(t, gvk, cat.types[gvk])
 			if status, ok := obj["status"].(map[string]any); ok {
 				delete(status, "supportedFeatures") // Gateway API reads these in two ways, and so skips unknown fields

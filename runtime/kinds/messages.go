@@ -10,9 +10,9 @@ import (
 )
 
 // message checks v against a protobuf message as Istio's clients read it: by the rules of protobuf's JSON, except that
-// durations are Go's ("5m"), which Istio accepts everywhere (github.com/golang/protobuf/jsonpb, unmarshalMessage). Where
-// those rules are laxer than the schema of Istio's custom resources, which the api-server applies, the schema wins: 32-bit
-// numbers in quotes and numbers of enums are refused.
+// durations are Go's ("5m"), which Istio accepts everywhere (github.com/golang/protobuf/jsonpb, unmarshalMessage). Two
+// things that those rules allow are refused, because no api-server takes them by the schema of Istio's custom resources:
+// 32-bit numbers in quotes and the numbers of enums.
 func (c *checker) message(md protoreflect.MessageDescriptor, v any, path string) {
 	if v == nil || c.wellKnown(md, v, path) {
 		return
@@ -44,7 +44,8 @@ func (c *checker) message(md protoreflect.MessageDescriptor, v any, path string)
 	c.exclusive(chosen, path)
 }
 
-// fieldOf finds a field by the name that it has in JSON or in the .proto file, both of which protobuf's JSON accepts.
+// fieldOf finds a field by the name that it has in JSON or in the .proto file, both of which protobuf's JSON accepts. The
+// schema of Istio's custom resources lists the latter for a few fields only (mirror_percent, jwks_uri).
 func fieldOf(md protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	if fd := md.Fields().ByJSONName(name); fd != nil {
 		return fd

@@ -3,7 +3,7 @@ package kinds
 import (
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -18,13 +18,13 @@ var nameRules = map[schema.GroupKind]rule{
 	{Kind: "Service"}:                    validation.IsDNS1123Label,
 	{Group: "apps", Kind: "StatefulSet"}: validation.IsDNS1123Label,
 
-	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                path.IsValidPathSegmentName,
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:         path.IsValidPathSegmentName,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:         path.IsValidPathSegmentName,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:  path.IsValidPathSegmentName,
-	{Group: "certificates.k8s.io", Kind: "CertificateSigningRequest"}: path.IsValidPathSegmentName,
-	{Group: "certificates.k8s.io", Kind: "ClusterTrustBundle"}:        path.IsValidPathSegmentName,
-	{Group: "networking.k8s.io", Kind: "IPAddress"}:                   path.IsValidPathSegmentName,
+	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                content.IsPathSegmentName,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:         content.IsPathSegmentName,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:         content.IsPathSegmentName,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:  content.IsPathSegmentName,
+	{Group: "certificates.k8s.io", Kind: "CertificateSigningRequest"}: content.IsPathSegmentName,
+	{Group: "certificates.k8s.io", Kind: "ClusterTrustBundle"}:        content.IsPathSegmentName,
+	{Group: "networking.k8s.io", Kind: "IPAddress"}:                   content.IsPathSegmentName,
 }
 
 // metadata checks what the types of an object's metadata do not say: its names, labels and annotations.
