@@ -44,10 +44,13 @@ func (c *checker) message(md protoreflect.MessageDescriptor, v any, path string)
 	c.exclusive(chosen, path)
 }
 
-// fieldOf finds a field by the name that it has in JSON or in the .proto file, both of which protobuf's JSON accepts. The
-// schema of Istio's custom resources lists the latter for a few fields only (mirror_percent, jwks_uri).
+// protoNames are the fields that the schemas of Istio's custom resources list under their names in the .proto file too.
+// Protobuf's JSON would take any field by that name; the api-server, which goes by the schema, does not.
+var protoNames = map[string]bool{"mirror_percent": true, "jwks_uri": true}
+
+// fieldOf finds a field by the name that it has in an object.
 func fieldOf(md protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
-	if fd := md.Fields().ByJSONName(name); fd != nil {
+	if fd := md.Fields().ByJSONName(name); fd != nil || !protoNames[name] {
 		return fd
 	}
 	return md.Fields().ByTextName(name)
