@@ -34,14 +34,14 @@ func serviceAccountIntent(ns *runtime.Namespace, name string) runtime.Intent {
 	}}
 }
 
-func serviceIntent(app *runtime.App) runtime.Intent {
+func serviceIntent(app *runtime.App, labels map[string]string) runtime.Intent {
 	return runtime.Intent{
 		Verb: runtime.VerbCreate, Kind: "Service", Namespace: app.Namespace.Name, Name: app.Name,
-		Build: func() runtime.Object { return serviceObject(app) },
+		Build: func() runtime.Object { return serviceObject(app, labels) },
 	}
 }
 
-func serviceObject(app *runtime.App) *corev1.Service {
+func serviceObject(app *runtime.App, labels map[string]string) *corev1.Service {
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: app.Namespace.Name, Labels: map[string]string{"app": app.Name}},
 		Spec: corev1.ServiceSpec{
@@ -65,6 +65,7 @@ func serviceObject(app *runtime.App) *corev1.Service {
 		s.Labels["istio"] = "ingressgateway"
 		s.Spec.Ports = append([]corev1.ServicePort{{Name: "status-port", Port: 15021, TargetPort: intstr.FromInt32(15021)}}, s.Spec.Ports...)
 	}
+	maps.Copy(s.Labels, labels)
 	return s
 }
 
@@ -121,7 +122,7 @@ func podProxy(pod *runtime.Pod, class runtime.ProxyClass) runtime.Proxy {
 	return runtime.Proxy{
 		Class: class, Namespace: pod.App.Namespace.Name, Name: pod.Name(), IP: pod.IP(), Node: pod.Node().Name,
 		ServiceAccount: pod.App.Account, App: pod.App.Name, Labels: pod.App.Labels,
-		Zone: pod.Node().Zone, Region: pod.Node().Region, Pod: true,
+		Zone: pod.Node().Zone, Region: pod.Node().Region, Pod: true, Metadata: pod.App.Metadata,
 	}
 }
 

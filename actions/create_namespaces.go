@@ -11,6 +11,7 @@ import (
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/expr"
 )
 
 //go:embed create_namespaces.cue
@@ -22,7 +23,10 @@ type createNamespaces struct {
 	Labels      map[string]string `json:"labels"`
 	Waypoint    string            `json:"waypoint"`
 	GracePeriod ir.Duration       `json:"gracePeriod"`
+	Metadata    map[string]string `json:"metadata"`
 	Apps        []appSpec         `json:"apps"`
+
+	machine *expr.Template // of a vm's WorkloadEntries, nil if there is no vm
 }
 
 type appSpec struct {
@@ -31,6 +35,7 @@ type appSpec struct {
 	Replicas       int               `json:"replicas"`
 	Pods           int               `json:"pods"`
 	Labels         map[string]string `json:"labels"`
+	ServiceLabels  map[string]string `json:"serviceLabels"`
 	ServiceAccount string            `json:"serviceAccount"`
 	GracePeriod    ir.Duration       `json:"gracePeriod"`
 }
@@ -44,10 +49,19 @@ func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
 			c.Errorf(fmt.Sprintf("apps[%d].name", i), "another app is called %q already", app.Name)
 		}
 		seen[app.Name] = true
-		if app.Type == runtime.AppWaypoint {
+		switch app.Type {
+		case runtime.AppWaypoint:
 			waypoints[app.Name] = true
 			if app.Replicas > 1 {
 				c.Errorf(fmt.Sprintf("apps[%d].replicas", i), "a waypoint has one copy: namespaces find it by its name; raise `pods` instead")
+			}
+		case runtime.AppExternal:
+			if app.Pods > 1 {
+				c.Errorf(fmt.Sprintf("apps[%d].pods", i), "an external app has no pods: leave them out")
+			}
+		case runtime.AppVM:
+			if a.machine == nil {
+				a.machine, _ = c.Template(fmt.Sprintf("apps[%d]", i), workloadEntry)
 			}
 		}
 	}
@@ -56,15 +70,15 @@ func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
 	}
 }
 
-func (a *createNamespaces) Plan(_ context.Context, p *runtime.Planner) error {
-	return p.Do(a.intents(p.Mesh, time.Time{}))
+func (a *createNamespaces) Plan(ctx context.Context, p *runtime.Planner) error {
+	return p.Do(a.intents(ctx, p.Mesh, time.Time{}))
 }
 
 func (a *createNamespaces) Run(ctx context.Context, env *runtime.Env) error {
-	return env.Execute(ctx, a.intents(env.Mesh, env.Clock.Now()))
+	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now()))
 }
 
-func (a *createNamespaces) intents(m *runtime.Mesh, now time.Time) runtime.Intents {
+func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now time.Time) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for i := range a.Count {
 			if i > 0 && a.GracePeriod > 0 && !yield(runtime.Intent{Pause: a.GracePeriod.Std()}, nil) {
@@ -80,7 +94,7 @@ func (a *createNamespaces) intents(m *runtime.Mesh, now time.Time) runtime.Inten
 				Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: true,
 				Build: func() runtime.Object { return namespaceObject(ns, a.Labels, a.Waypoint, a.ambient()) },
 			}
-			if !yield(create, nil) || !a.contents(m, ns, now, yield) {
+			if !yield(create, nil) || !a.contents(ctx, m, ns, now, yield) {
 				return
 			}
 		}
@@ -88,8 +102,9 @@ func (a *createNamespaces) intents(m *runtime.Mesh, now time.Time) runtime.Inten
 }
 
 // contents yields what is in one namespace, and reports whether to go on.
-func (a *createNamespaces) contents(m *runtime.Mesh, ns *runtime.Namespace, now time.Time, yield func(runtime.Intent, error) bool) bool {
+func (a *createNamespaces) contents(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespace, now time.Time, yield func(runtime.Intent, error) bool) bool {
 	accounts := map[string]bool{"default": true} // which the cluster makes itself
+	var pause ir.Duration                        // that the copy before asks for
 	for _, spec := range a.Apps {
 		if sa := spec.ServiceAccount; !accounts[sa] {
 			accounts[sa] = true
@@ -98,19 +113,32 @@ func (a *createNamespaces) contents(m *runtime.Mesh, ns *runtime.Namespace, now 
 			}
 		}
 		for j := range spec.Replicas {
-			if j > 0 && spec.GracePeriod > 0 && !yield(runtime.Intent{Pause: spec.GracePeriod.Std()}, nil) {
+			if pause > 0 && !yield(runtime.Intent{Pause: pause.Std()}, nil) {
 				return false
 			}
-			app := m.AddApp(runtime.App{
-				Namespace: ns, Name: numbered(spec.Name, j, spec.Replicas), Index: j, Type: spec.Type,
-				Account: spec.ServiceAccount, Labels: appLabels(numbered(spec.Name, j, spec.Replicas), ns.Name, spec),
-			})
-			if !appIntents(m, app, spec.Pods, now, yield) {
-				return false
+			pause = spec.GracePeriod
+			app := a.addApp(m, ns, spec, j)
+			for in, err := range a.appIntents(ctx, m, app, spec, now) {
+				if !yield(in, err) || err != nil {
+					return false
+				}
 			}
 		}
 	}
 	return true
+}
+
+// addApp plans one copy of an app.
+func (a *createNamespaces) addApp(m *runtime.Mesh, ns *runtime.Namespace, spec appSpec, copy int) *runtime.App {
+	name := numbered(spec.Name, copy, spec.Replicas)
+	app := runtime.App{
+		Namespace: ns, Name: name, Index: copy, Type: spec.Type, Account: spec.ServiceAccount,
+		Labels: appLabels(name, spec), Metadata: a.Metadata,
+	}
+	if spec.Type == runtime.AppVM {
+		app.Machines = spec.Pods
+	}
+	return m.AddApp(app)
 }
 
 // ambient reports whether the namespaces join the ambient mesh.
@@ -123,26 +151,32 @@ func (a *createNamespaces) ambient() bool {
 	return a.Waypoint != ""
 }
 
-// appIntents yields the Service of an app, what its type needs besides, and its pods with the nodes they need.
-func appIntents(m *runtime.Mesh, app *runtime.App, pods int, now time.Time, yield func(runtime.Intent, error) bool) bool {
-	for _, in := range append([]runtime.Intent{serviceIntent(app)}, typeIntents(app)...) {
-		if !yield(in, nil) {
-			return false
+// appIntents are the Service of an app, what its type needs besides, and its pods with the nodes they need; or what
+// stands for an app outside of the cluster.
+func (a *createNamespaces) appIntents(ctx context.Context, m *runtime.Mesh, app *runtime.App, spec appSpec, now time.Time) runtime.Intents {
+	return func(yield func(runtime.Intent, error) bool) {
+		if !app.Type.InCluster() {
+			outsideIntents(ctx, m, app, spec.ServiceLabels, a.machine)(yield)
+			return
 		}
-	}
-	for range pods {
-		pod, added, err := m.AddPod(app)
-		if err != nil {
-			yield(runtime.Intent{}, err)
-			return false
-		}
-		for _, in := range podIntents(pod, added, now) {
+		for _, in := range append([]runtime.Intent{serviceIntent(app, spec.ServiceLabels)}, typeIntents(app)...) {
 			if !yield(in, nil) {
-				return false
+				return
+			}
+		}
+		for range spec.Pods {
+			pod, added, err := m.AddPod(app)
+			if err != nil {
+				yield(runtime.Intent{}, err)
+				return
+			}
+			for _, in := range podIntents(pod, added, now) {
+				if !yield(in, nil) {
+					return
+				}
 			}
 		}
 	}
-	return true
 }
 
 // numbered is name, or name-i if there are several.
@@ -154,7 +188,7 @@ func numbered(name string, i, of int) string {
 }
 
 // appLabels are the labels of an app's pods: what istiod selects and classifies them by.
-func appLabels(name, ns string, spec appSpec) map[string]string {
+func appLabels(name string, spec appSpec) map[string]string {
 	l := map[string]string{
 		"app":                                 name,
 		"service.istio.io/canonical-name":     name,

@@ -116,8 +116,13 @@ func podGone(pod *runtime.Pod) runtime.Intent {
 	return in
 }
 
-// appGone deletes an app: its pods and its Service. Nothing is measured, as the Service takes its endpoints with it.
+// appGone deletes an app: its pods and its Service, or what stands for it. Nothing is measured, as the Service takes its
+// endpoints with it.
 func appGone(m *runtime.Mesh, app *runtime.App) []runtime.Intent {
+	if !app.Type.InCluster() {
+		m.RemoveApp(app)
+		return outsideGone(m, app)
+	}
 	ref := objectRef{APIVersion: "v1", Kind: "Service", Namespace: app.Namespace.Name, Name: app.Name}
 	out := []runtime.Intent{ref.goneIntent()}
 	if app.Type == runtime.AppWaypoint {

@@ -20,6 +20,10 @@ func bodies() []runtime.Action {
 			{Name: "waypoint", Type: runtime.AppWaypoint, Replicas: 1, Pods: 2, ServiceAccount: "waypoint"},
 			{Name: "app", Type: runtime.AppSidecar, Replicas: 3, Pods: 4, ServiceAccount: "default"},
 		}},
+		&createNamespaces{Count: 2, Name: "outside", Apps: []appSpec{
+			{Name: "api", Type: runtime.AppExternal, Replicas: 2, Pods: 1, ServiceAccount: "default", GracePeriod: ir.Duration(time.Second)},
+			{Name: "db", Type: runtime.AppVM, Replicas: 2, Pods: 3, ServiceAccount: "db"},
+		}},
 		&apply{Scope: "app", Count: 2, Select: "app.type == 'sidecar'", Objects: []map[string]any{{
 			"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
 			"metadata": map[string]any{"name": "${app.name}-${index}"},
@@ -33,9 +37,12 @@ func bodies() []runtime.Action {
 		&scale{Select: "app.name == 'app-0'", To: ptr(7)},
 		&scale{Select: "app.name == 'app-0'", By: ptr(-3)},
 		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsNormal, Duration: ir.Duration(2 * time.Second), Of: []configKind{{Kind: "VirtualService", Weight: 2}}},
+		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(time.Second), Of: []configKind{{Kind: "WorkloadEntry", Weight: 1}}},
+		&scale{Select: "app.type == 'vm' || app.type == 'external'", To: ptr(9)},
+		&deleteObjects{Unit: "app", Select: "ns.name == 'outside-0'"},
 		&deleteObjects{Unit: "app", Select: "ns.index == 0 && app.index == 2"},
 		&deleteObjects{Unit: "pod", Select: "ns.index == 0 && pod.index == 1"},
-		&deleteObjects{Unit: "namespace", Select: "ns.index == 1"},
+		&deleteObjects{Unit: "namespace", Select: "ns.name == 'mesh-1'"},
 		&deleteObjects{Objects: []objectRef{{"networking.istio.io/v1", "VirtualService", "mesh-0", "app-0-0"}}},
 	}
 }
@@ -74,8 +81,8 @@ func TestPlanIsWhatARunDoes(t *testing.T) {
 			t.Errorf("planned and wanted proxies differ:\n%s", diff)
 		}
 		wantPods := 2*2 + 2*3*4 - 4 - 3 - (2 + 12) // all, less an app, one pod of each other app, and a namespace
-		if p := plan.Population; p.Namespaces != 1 || p.Pods != int64(wantPods) || p.Nodes != 3 {
-			t.Errorf("population %+v, want %d pods", p, wantPods)
+		if p := plan.Population; p.Namespaces != 3 || p.Services != 3 || p.Pods != int64(wantPods) || p.Nodes != 3 {
+			t.Errorf("population %+v, want %d pods of 3 services", p, wantPods)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time) run
 					yield(runtime.Intent{}, fmt.Errorf("select: %w", err))
 					return
 				}
-				if ok && !a.app(m, app, now, yield) {
+				if ok && app.Type.InCluster() && !a.app(m, app, now, yield) {
 					return
 				}
 			}

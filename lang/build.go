@@ -2,7 +2,9 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -98,6 +100,7 @@ func importMistake(spec *ast.ImportSpec, format string) ir.Diagnostic {
 	switch format {
 	case "builtin package %q undefined":
 		d.Message = fmt.Sprintf("CUE's standard library has no package %s", spec.Path.Value)
+		d.Suggestion = suggest(strings.Trim(spec.Path.Value, `"`), slices.Sorted(maps.Keys(packages)))
 	case "imported and not used: %s", "imported and not used: %s as %s":
 		d.Message = fmt.Sprintf("%s is imported but not used", spec.Path.Value)
 	default:

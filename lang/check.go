@@ -2,7 +2,6 @@ package lang
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"cuelang.org/go/cue"
@@ -64,9 +63,15 @@ func (c *checker) refused(d *ir.Diagnostic, path string, at ir.Pos) {
 func (c *checker) noValue(v cue.Value, path string, at ir.Pos) {
 	if c.unset {
 		c.found.count++
+		c.found.lost++
 		return
 	}
 	if f, ok := v.Source().(*ast.Field); ok {
+		if slices.ContainsFunc(f.Attrs, func(a *ast.Attribute) bool { return a.Name() != "tag" && a.Name() != "doc" }) {
+			c.found.count++ // the attribute is reported, and was to give the value
+			c.found.lost++
+			return
+		}
 		if id, ok := f.Value.(*ast.Ident); ok && id.Name == labelName(f) {
 			c.found.add(ir.Diagnostic{Pos: at, Path: path, Code: ir.CodeUnknownName, Suggestion: c.files.nearName(id.Name),
 				Message: fmt.Sprintf("%s refers to itself: inside a struct a name means the nearest field of that name", id.Name)})
@@ -83,6 +88,7 @@ func (c *checker) broken(v cue.Value, path string, at ir.Pos) {
 	switch {
 	case err == nil, c.unset && v.Validate() == nil:
 		c.found.count++ // it follows from a mistake somewhere else, which is found there
+		c.found.lost++
 	default:
 		c.found.evaluation(c.files, err, path, at, c.nearField(v))
 	}
@@ -155,58 +161,6 @@ func (c *checker) structure(v, def cue.Value, path string, at ir.Pos) {
 		return
 	}
 	c.fields(v, chosen, path, at, nil)
-}
-
-// fields checks the fields of v against those of the struct def. A field in special is checked by its function instead.
-func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special map[string]func(v cue.Value, path string, at ir.Pos)) {
-	known := c.defs.fields(def)
-	present, meant := map[string]bool{}, map[string]bool{} // a misspelled field is not missing too
-	before := c.found.count
-	for _, m := range members(v) {
-		present[m.name] = true
-		sub := join(path, m.name)
-		f, ok := known[m.name]
-		switch check := special[m.name]; {
-		case check != nil:
-			check(m.value, sub, c.files.place(m.value, at))
-		case ok:
-			c.value(m.value, f.value, sub, at)
-		case !def.Allows(cue.Str(m.name)):
-			near := suggest(m.name, absent(known, v))
-			if near == "" {
-				near = suggest(m.name, slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(n string) bool { return n == "action" }))
-			}
-			meant[near] = true
-			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: sub, Code: ir.CodeUnknownField,
-				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: near})
-		default:
-			pattern := def.LookupPath(cue.MakePath(cue.AnyString))
-			if !pattern.Exists() {
-				c.free(m.value, sub, c.files.place(m.value, at))
-				continue
-			}
-			c.value(m.value, pattern, sub, at)
-		}
-	}
-	lost := v.IncompleteKind() == cue.BottomKind && c.found.fromPoison(v.Err()) // a part of v is reported as unknown
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if known[name].required && !present[name] && !meant[name] && !lost {
-			c.found.add(ir.Diagnostic{Pos: at, Path: join(path, name), Code: ir.CodeMissingField,
-				Message: fmt.Sprintf("required field %q is missing", name)})
-		}
-	}
-	c.whole(v, path, at, before)
-}
-
-// absent lists the fields of a definition that v does not have, sorted.
-func absent(known map[string]field, v cue.Value) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if _, ok := lookup(v, name); !ok {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // free checks a value whose form is free: it must be free of errors and complete.

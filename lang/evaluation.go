@@ -24,6 +24,7 @@ func (f *found) evaluation(files *files, err error, path string, at ir.Pos, near
 	e := list[0]
 	if f.follows(e) {
 		f.count++
+		f.lost++
 		return
 	}
 	d := explain(e)

@@ -151,7 +151,7 @@ func (f *files) mayImport(importPath string) bool {
 		return true
 	}
 	first, _, _ := strings.Cut(at.Path, "/")
-	return first != "" && !strings.Contains(first, ".")
+	return first != "" && first != "tool" && !strings.Contains(first, ".")
 }
 
 func (f *files) ownPackages() string {

@@ -41,7 +41,8 @@ func (in Input) name() string {
 }
 
 // Load reads, checks and decodes a scenario. It returns every step that can be decoded, also when there are diagnostics,
-// so that later passes can add theirs; the scenario is nil when nothing could be read from the file. A step whose action
+// so that later passes can add theirs; the scenario is nil when nothing could be read from the file. A step with a value
+// that depends on a mistake elsewhere in the file is left out. A step whose action
 // is unknown has a nil Body. A bad field of a step has its zero value.
 //
 // Load does not return early on a canceled context, since CUE cannot be interrupted; see [Watch].

@@ -15,7 +15,7 @@ func (c *checker) scenario(root cue.Value) *ir.Scenario {
 	s := &ir.Scenario{}
 	var names resolver
 	c.hidden(root) // first, so that an error is found where it is and not where it is used
-	c.fields(root, c.defs.scenario, "", at, map[string]func(cue.Value, string, ir.Pos){
+	c.fields(root, c.defs.scenario, "", at, special{
 		"phases": func(v cue.Value, path string, at ir.Pos) {
 			c.each(v, path, at, "phase", func(_ int, v cue.Value, path string, at ir.Pos) {
 				p, r := c.phase(v, path, at)
@@ -26,7 +26,9 @@ func (c *checker) scenario(root cue.Value) *ir.Scenario {
 		"thresholds": func(v cue.Value, path string, at ir.Pos) {
 			c.each(v, path, at, "", func(_ int, v cue.Value, path string, at ir.Pos) {
 				t, name := c.threshold(v, path, at)
-				s.Thresholds = append(s.Thresholds, t)
+				if t.Expr != "" { // else it is missing or wrong, and reported
+					s.Thresholds = append(s.Thresholds, t)
+				}
 				names.thresholds = append(names.thresholds, name)
 			})
 		},
@@ -84,10 +86,14 @@ func (c *checker) each(v cue.Value, path string, at ir.Pos, noun string, do func
 func (c *checker) phase(v cue.Value, path string, at ir.Pos) (*ir.Phase, phaseRefs) {
 	p := &ir.Phase{Path: path, Pos: at}
 	refs := phaseRefs{phase: p, namePos: at}
-	c.fields(v, c.defs.phase, path, at, map[string]func(cue.Value, string, ir.Pos){
+	c.fields(v, c.defs.phase, path, at, special{
 		"steps": func(v cue.Value, path string, at ir.Pos) {
 			c.each(v, path, at, "step", func(i int, v cue.Value, path string, at ir.Pos) {
+				before := c.found.lost
 				s := c.step(v, path, at)
+				if c.found.lost > before {
+					return // what is left of it would only lead to further complaints
+				}
 				s.Index = i
 				p.Steps = append(p.Steps, s)
 			})

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/errors"
@@ -16,7 +17,7 @@ func (c *checker) step(v cue.Value, path string, at ir.Pos) *ir.Step {
 	frag, def, ok := c.action(v, path, at)
 	before := c.found.count
 	if !ok {
-		c.fields(v, c.defs.anyStep, path, at, map[string]func(cue.Value, string, ir.Pos){"action": func(cue.Value, string, ir.Pos) {}})
+		c.fields(v, c.defs.anyStep, path, at, special{"action": func(cue.Value, string, ir.Pos) {}})
 		c.common(s, v, c.defs.anyStep)
 		return s
 	}
@@ -71,8 +72,12 @@ func (c *checker) action(v cue.Value, path string, at ir.Pos) (ir.Fragment, cue.
 	}
 	frag, ok := c.cat.Lookup(kind)
 	if !ok {
-		c.found.add(ir.Diagnostic{Pos: at, Path: path, Code: ir.CodeUnknownAction,
-			Message: fmt.Sprintf("unknown action %q", kind), Suggestion: suggest(kind, c.cat.Kinds())})
+		d := ir.Diagnostic{Pos: at, Path: path, Code: ir.CodeUnknownAction,
+			Message: fmt.Sprintf("unknown action %q", kind), Suggestion: suggest(kind, c.cat.Kinds())}
+		if d.Suggestion == "" {
+			d.Message += "; there are " + strings.Join(c.cat.Kinds(), ", ")
+		}
+		c.found.add(d)
 		return ir.Fragment{}, cue.Value{}, false
 	}
 	return frag, c.defs.actions[kind], true

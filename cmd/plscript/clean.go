@@ -105,10 +105,14 @@ func cleanTargets(c *cli.Context) ([]*target, error) {
 	return out, nil
 }
 
-// cleanTarget removes what the run left on t. No controller finalizes namespaces in a sandbox, so that is done too.
+// cleanTarget removes what the run left on t.
 func cleanTarget(ctx context.Context, t *target, runID string) error {
+	controllers, err := controllersRun(ctx, t)
+	if err != nil {
+		return err
+	}
 	left, err := apiwriter.Clean(ctx, apiwriter.CleanConfig{
-		REST: t.rest, RunID: runID, Finalize: t.box != nil, Clock: wallClock{}, Log: slog.New(slog.DiscardHandler),
+		REST: t.rest, RunID: runID, Finalize: !controllers, Clock: wallClock{}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter"
 	"github.com/plscript/plscript/runtime/cluster"
@@ -91,7 +93,7 @@ func newRunID(now time.Time) string {
 func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	r.newProgress()
 	defer r.progress.Close()
-	if err := r.newParts(); err != nil {
+	if err := r.newParts(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -150,9 +152,19 @@ func (r *session) newProgress() {
 		h = slog.NewJSONHandler(r.progress, opt)
 	}
 	r.log = slog.New(h).With("run", r.id)
+	quietClientGo(r.log, r.opt.level)
 }
 
-func (r *session) newParts() error {
+// quietClientGo keeps client-go from writing past the progress to stderr: what it logs are requests that the writer and
+// the watches try again, worth reading only by who debugs them.
+func quietClientGo(log *slog.Logger, level slog.Level) {
+	if level > slog.LevelDebug {
+		log = slog.New(slog.DiscardHandler)
+	}
+	klog.SetSlogLogger(log)
+}
+
+func (r *session) newParts(ctx context.Context) error {
 	var err error
 	if r.journal, err = os.OpenFile(filepath.Join(r.dir, "journal.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
 		return err
@@ -170,8 +182,12 @@ func (r *session) newParts() error {
 		Addresses: []string{r.target.xds}, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
 		IstioVersion: r.target.version, Metadata: r.opt.target.metadata,
 	})
-	var drainer cluster.Drainer // nil where the cluster has a namespace controller of its own
-	if r.target.box != nil {
+	var drainer cluster.Drainer // nil where a kube-controller-manager ends namespaces
+	controllers, err := controllersRun(ctx, r.target)
+	if err != nil {
+		return err
+	}
+	if !controllers {
 		if drainer, err = apiwriter.NewDrainer(r.target.rest, clock); err != nil {
 			return err
 		}

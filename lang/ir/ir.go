@@ -30,12 +30,8 @@ type Size struct {
 // ClusterMode says which half of a cluster is missing, and so is played by the run.
 type ClusterMode string
 
-// The cluster modes.
-const (
-	ClusterSandbox   ClusterMode = "sandbox"    // nothing but an api-server: pods, slices and the rest are ours
-	ClusterFakeNodes ClusterMode = "fake-nodes" // the cluster's controllers own slices, nodes and pods are ours
-	ClusterReal      ClusterMode = "real"       // no nodes or pods are made; slices of selector-less Services are ours
-)
+// ClusterSandbox has nothing but an api-server: pods, slices and the rest are the run's to play.
+const ClusterSandbox ClusterMode = "sandbox"
 
 // Sandbox is how a scenario sets up the istiod it is run against when no target is named.
 type Sandbox struct {

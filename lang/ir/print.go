@@ -9,8 +9,8 @@ import (
 )
 
 // Merge adds the diagnostics that a later pass found, leaving out those that an earlier one has already explained: at
-// the same path, or at a path that holds one of the earlier ones. So a step whose rate is misspelled is not also
-// reported as a step without arrivals. The result is sorted.
+// the same path, at a path that holds one of the earlier ones, or inside a value that could not be computed. So a step
+// whose rate is misspelled is not also reported as a step without arrivals. The result is sorted.
 func (ds Diagnostics) Merge(later Diagnostics) Diagnostics {
 	merged := append(Diagnostics(nil), ds...)
 	for _, d := range later {
@@ -26,9 +26,23 @@ func (ds Diagnostics) explain(path string) bool {
 		return false
 	}
 	for _, d := range ds {
-		if within(d.Path, path) {
+		switch {
+		case within(d.Path, path):
 			return true
+		case d.broken() && d.Path != "" && within(path, d.Path):
+			return true
+		case d.Code == CodeUnknownField && d.Suggestion != "" && within(path, strings.TrimPrefix(parentPath(d.Path)+"."+d.Suggestion, ".")):
+			return true // the field is there, under a wrong name
 		}
+	}
+	return false
+}
+
+// broken reports whether nothing can be said of what is inside the value that d is about.
+func (d Diagnostic) broken() bool {
+	switch d.Code {
+	case CodeUnknownName, CodeContradiction, CodeEvaluation, CodeNoValue, CodeType:
+		return true
 	}
 	return false
 }
