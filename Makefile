@@ -24,7 +24,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/plscript
-	$(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BIN)/plscript ./cmd/plscript
+	$(GO) build -buildvcs=auto -ldflags '-s -w' -o $(BIN)/plscript ./cmd/plscript
 
 run: build ## build everything and run scenarios/ambient.cue on a sandbox
 	$(BIN)/plscript run scenarios/ambient.cue

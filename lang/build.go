@@ -79,8 +79,11 @@ func (l *load) repair(e errors.Error) bool {
 			l.poisonName(src.syntax, name)
 			return true
 		}
-		l.found.add(ir.Diagnostic{Pos: place(pos), Code: ir.CodeUnknownName,
-			Message: fmt.Sprintf("unknown name %q", name), Suggestion: l.files.nearName(name)})
+		near := l.files.nearName(name)
+		if l.misspelled(near, name) {
+			break
+		}
+		l.found.add(ir.Diagnostic{Pos: place(pos), Code: ir.CodeUnknownName, Message: fmt.Sprintf("unknown name %q", name), Suggestion: near})
 	case "unreferenced alias or let clause %s":
 		l.found.add(ir.Diagnostic{Pos: place(pos), Code: ir.CodeEvaluation, Message: fmt.Sprintf("%q is never used", fmt.Sprint(args[0]))})
 		return dropLet(src.syntax, pos)
@@ -88,6 +91,18 @@ func (l *load) repair(e errors.Error) bool {
 		l.found.evaluation(l.files, e, "", ir.Pos{}, "")
 	}
 	return l.poisonAt(src.syntax, pos)
+}
+
+// misspelled reports whether a field of the file is a misspelled field of a scenario, whose right name is name. That
+// field is reported; those who use its right name are not to blame.
+func (l *load) misspelled(field, name string) bool {
+	if l.defs == nil {
+		return false
+	}
+	known := l.defs.fields(l.defs.scenario)
+	_, wrong := known[field]
+	_, right := known[name]
+	return right && !wrong && field != "" && !strings.ContainsAny(field[:1], "_#")
 }
 
 // packages are those whose import is most easily forgotten, by name.

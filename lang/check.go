@@ -6,6 +6,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/token"
 
 	"github.com/plscript/plscript/lang/ir"
 )
@@ -96,12 +97,8 @@ func (c *checker) broken(v cue.Value, path string, at ir.Pos) {
 
 // nearField is what the last name of a selector like params.cuont may have been meant for.
 func (c *checker) nearField(v cue.Value) string {
-	f, ok := v.Source().(*ast.Field)
-	if !ok {
-		return ""
-	}
-	sel, ok := f.Value.(*ast.SelectorExpr)
-	if !ok {
+	sel := selector(v.Source())
+	if sel == nil {
 		return ""
 	}
 	name, _, err := ast.LabelName(sel.Sel)
@@ -109,11 +106,26 @@ func (c *checker) nearField(v cue.Value) string {
 	if err != nil || !isName {
 		return ""
 	}
-	var names []string
+	names := c.files.importedNames(base.Name)
 	for _, m := range members(descend(c.root, []string{base.Name})) {
 		names = append(names, m.name)
 	}
 	return suggest(name, names)
+}
+
+// selector is the expression a.b that a value comes from, possibly unified with more, or nil.
+func selector(n ast.Node) *ast.SelectorExpr {
+	switch n := n.(type) {
+	case *ast.Field:
+		return selector(n.Value)
+	case *ast.SelectorExpr:
+		return n
+	case *ast.BinaryExpr:
+		if n.Op == token.AND {
+			return selector(n.X)
+		}
+	}
+	return nil
 }
 
 // list checks the elements of a list.
@@ -169,6 +181,9 @@ func (c *checker) free(v cue.Value, path string, at ir.Pos) {
 	before := c.found.count
 	switch shape(v) {
 	case cue.StructKind:
+		if c.templateParams(v, path, at) {
+			return
+		}
 		for _, m := range members(v) {
 			c.free(m.value, join(path, m.name), c.files.place(m.value, at))
 		}

@@ -14,6 +14,7 @@ type found struct {
 	fallback ir.Pos          // for mistakes with no place of their own
 	causes   map[string]bool // of errors in expressions, so that what follows from them is not reported again
 	count    int             // mistakes met, those already reported included
+	meant    map[string]bool // paths of fields that are there under a wrong name, which is reported
 	lost     int             // values that cannot be known because of a mistake that is reported elsewhere
 }
 

@@ -94,7 +94,7 @@ type load struct {
 }
 
 func newLoad(in Input, cat ir.Catalog) *load {
-	found := &found{fallback: start(in.name()), poisoned: map[ir.Pos]bool{}}
+	found := &found{fallback: start(in.name()), poisoned: map[ir.Pos]bool{}, meant: map[string]bool{}}
 	return &load{in: in, cat: cat, ctx: cuecontext.New(), found: found, files: newFiles(in, found)}
 }
 
@@ -103,6 +103,12 @@ func (l *load) scenario() *ir.Scenario {
 	if !ok {
 		return nil
 	}
+	defs, err := compile(l.ctx, l.cat)
+	if err != nil {
+		l.found.add(ir.Diagnostic{Pos: start(main.name), Code: ir.CodeInternal, Message: fmt.Sprintf("the schema does not compile: %v", err)})
+		return nil
+	}
+	l.defs = defs
 	root, ok := l.build()
 	if !ok {
 		return nil
@@ -113,12 +119,6 @@ func (l *load) scenario() *ir.Scenario {
 			return nil
 		}
 	}
-	defs, err := compile(l.ctx, l.cat)
-	if err != nil {
-		l.found.add(ir.Diagnostic{Pos: start(main.name), Code: ir.CodeInternal, Message: fmt.Sprintf("the schema does not compile: %v", err)})
-		return nil
-	}
-	l.defs = defs
 	c := &checker{load: l, root: root, unset: l.unset(root, params)}
 	s := c.scenario(root)
 	s.File = main.name

@@ -114,6 +114,11 @@ func (c *checker) common(s *ir.Step, v, def cue.Value) {
 
 // rules are those that hold between the common fields and the action's.
 func (c *checker) rules(s *ir.Step, v cue.Value, frag ir.Fragment, def cue.Value) {
+	for _, field := range []string{"onError", "rate", "duration", "background"} {
+		if c.found.meant[join(s.Path, field)] {
+			return
+		}
+	}
 	rule := func(field, format string, args ...any) {
 		c.found.add(ir.Diagnostic{Pos: s.Source(field).Pos, Path: join(s.Path, field), Code: ir.CodeRule, Message: fmt.Sprintf(format, args...)})
 	}

@@ -15,6 +15,9 @@ type special map[string]func(v cue.Value, path string, at ir.Pos)
 
 // fields checks the fields of v against those of the struct def.
 func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special special) {
+	if c.templateParams(v, path, at) {
+		return
+	}
 	known := c.defs.fields(def)
 	before := c.found.count
 	var unknown []member
@@ -37,7 +40,7 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special speci
 			c.value(m.value, pattern, sub, at)
 		}
 	}
-	c.names(v, known, unknown, path, at)
+	c.names(v, known, append(unknown, c.misspelled(v, known)...), path, at)
 	c.whole(v, path, at, before)
 }
 
@@ -58,7 +61,10 @@ func (c *checker) names(v cue.Value, known map[string]field, unknown []member, p
 		if near == "" && len(unknown) == 1 && len(required) == 1 {
 			near = required[0]
 		}
-		delete(missing, near)
+		if near != "" {
+			delete(missing, near)
+			c.found.meant[join(path, near)] = true
+		}
 		c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
 			Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: near})
 	}
@@ -72,6 +78,24 @@ func (c *checker) names(v cue.Value, known map[string]field, unknown []member, p
 				Message: fmt.Sprintf("required field %q is missing", name)})
 		}
 	}
+}
+
+// misspelled lists the fields of v that an open definition allows, like any other name, and that were probably meant for
+// a required one that is not there.
+func (c *checker) misspelled(v cue.Value, known map[string]field) []member {
+	var required []string
+	for _, name := range c.absent(v, known) {
+		if known[name].required {
+			required = append(required, name)
+		}
+	}
+	var list []member
+	for _, m := range members(v) {
+		if _, ok := known[m.name]; !ok && suggest(m.name, required) != "" {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // absent lists the fields of a definition that v does not have, sorted.

@@ -9,12 +9,13 @@ import (
 )
 
 // Merge adds the diagnostics that a later pass found, leaving out those that an earlier one has already explained: at
-// the same path, at a path that holds one of the earlier ones, or inside a value that could not be computed. So a step
-// whose rate is misspelled is not also reported as a step without arrivals. The result is sorted.
+// the same path, at a path that holds one of the earlier ones, or inside a value that could not be computed. What an
+// action refuses is left out if anything in its step is wrong already. So a step whose rate is misspelled is not also
+// reported as a step without arrivals. The result is sorted.
 func (ds Diagnostics) Merge(later Diagnostics) Diagnostics {
 	merged := append(Diagnostics(nil), ds...)
 	for _, d := range later {
-		if !ds.explain(d.Path) {
+		if !ds.explain(d.Path) && !(d.Code == CodePlan && ds.explain(stepPath(d.Path))) {
 			merged = append(merged, d)
 		}
 	}
@@ -36,6 +37,16 @@ func (ds Diagnostics) explain(path string) bool {
 		}
 	}
 	return false
+}
+
+// stepPath is the path of the step that a field is in, phases[1].steps[0], or "".
+func stepPath(path string) string {
+	_, rest, ok := strings.Cut(path, ".steps[")
+	i := strings.IndexByte(rest, ']')
+	if !ok || i < 0 {
+		return ""
+	}
+	return path[:len(path)-len(rest)+i+1]
 }
 
 // broken reports whether nothing can be said of what is inside the value that d is about.
