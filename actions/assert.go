@@ -20,7 +20,10 @@ type assert struct {
 
 func (a *assert) Check(_ context.Context, c *runtime.Checker) { a.cond = c.Condition("expr", a.Expr) }
 
-func (a *assert) Plan(context.Context, *runtime.Planner) error { return nil }
+func (a *assert) Plan(_ context.Context, p *runtime.Planner) error {
+	p.Says(a.Expr)
+	return nil
+}
 
 func (a *assert) Run(ctx context.Context, env *runtime.Env) error {
 	ok, values, err := env.Test(ctx, a.cond)

@@ -19,6 +19,9 @@ type wait struct {
 
 func (a *wait) Check(_ context.Context, c *runtime.Checker) { a.cond = c.Condition("until", a.Until) }
 
-func (a *wait) Plan(context.Context, *runtime.Planner) error { return nil }
+func (a *wait) Plan(_ context.Context, p *runtime.Planner) error {
+	p.Says("until " + a.Until)
+	return nil
+}
 
 func (a *wait) Run(ctx context.Context, env *runtime.Env) error { return env.Await(ctx, a.cond) }

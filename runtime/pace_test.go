@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,12 +143,12 @@ type stallingClock struct {
 	runtimetest.Clock
 	stallAt time.Time
 	stall   time.Duration
+	done    atomic.Bool
 }
 
 func (c *stallingClock) Sleep(ctx context.Context, d time.Duration) error {
-	if c.stall > 0 && d < time.Second && !time.Now().Before(c.stallAt) {
+	if d < time.Second && !time.Now().Before(c.stallAt) && !c.done.Swap(true) {
 		d += c.stall
-		c.stall = 0
 	}
 	return c.Clock.Sleep(ctx, d)
 }

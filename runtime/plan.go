@@ -40,6 +40,7 @@ type StepPlan struct {
 	Pos        ir.Pos
 	When       string // the condition it hangs on, "" if none
 	Background bool
+	Detail     string // what a step without writes does: the condition it waits for
 	writes     map[WriteKey]int64
 	derived    map[WriteKey]int64
 	Streams    map[ProxyClass]int64 // opened, replacements included
@@ -110,6 +111,9 @@ func (p *Planner) count(in Intent) {
 		p.step.First = append(p.step.First, string(in.Verb)+" "+in.Kind+" "+name)
 	}
 }
+
+// Says notes what the step does where no count tells.
+func (p *Planner) Says(detail string) { p.step.Detail = detail }
 
 // Takes says that the step lasts at least d.
 func (p *Planner) Takes(d time.Duration) { p.step.Expected += d }

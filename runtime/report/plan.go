@@ -39,6 +39,7 @@ type planStepJSON struct {
 	Pos        string           `json:"pos"`
 	When       string           `json:"when,omitempty"`
 	Background bool             `json:"background,omitempty"`
+	Detail     string           `json:"detail,omitempty"`
 	Writes     []Planned        `json:"writes"`
 	Streams    map[string]int64 `json:"streams,omitempty"`
 	Rate       string           `json:"rate,omitempty"`
@@ -73,7 +74,7 @@ func WritePlanJSON(w io.Writer, p *runtime.Plan) error {
 		pj := planPhaseJSON{Name: ph.Name, After: list(ph.After), Parallel: ph.Parallel}
 		for _, s := range ph.Steps {
 			sj := planStepJSON{
-				Name: s.Name, Action: s.Kind, Pos: s.Pos.String(), When: s.When, Background: s.Background,
+				Name: s.Name, Action: s.Kind, Pos: s.Pos.String(), When: s.When, Background: s.Background, Detail: s.Detail,
 				Writes: planned(s.Writes(), s.Derived()), Streams: classes(s.Streams), Arrivals: s.Arrivals,
 				Expected: Seconds(s.Expected), First: s.First,
 			}
@@ -147,6 +148,9 @@ func planStepText(b *strings.Builder, s *runtime.StepPlan) {
 		}
 	} else if s.Expected > 0 {
 		fmt.Fprintf(b, "  %v", s.Expected)
+	}
+	if s.Detail != "" {
+		b.WriteString("  " + s.Detail)
 	}
 	if s.Background {
 		b.WriteString("  in the background")
