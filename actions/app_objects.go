@@ -75,7 +75,7 @@ func typeIntents(app *runtime.App) []runtime.Intent {
 		return nil
 	}
 	return []runtime.Intent{{
-		Verb: runtime.VerbCreate, Kind: "Gateway", Namespace: app.Namespace.Name, Name: app.Name,
+		Verb: runtime.VerbCreate, Group: "gateway.networking.k8s.io", Kind: "Gateway", Namespace: app.Namespace.Name, Name: app.Name,
 		Build: func() runtime.Object { return waypointGateway(app) },
 	}}
 }

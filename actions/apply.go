@@ -148,7 +148,16 @@ func renderObject(ctx context.Context, t *expr.Template, s runtime.Scene) (*unst
 
 func objectIntent(verb runtime.Verb, o *unstructured.Unstructured, key runtime.ObjectKey) runtime.Intent {
 	return runtime.Intent{
-		Verb: verb, Kind: key.Kind, Namespace: key.Namespace, Name: key.Name,
+		Verb: verb, Group: apiGroup(key.APIVersion), Kind: key.Kind, Namespace: key.Namespace, Name: key.Name,
 		Build: func() runtime.Object { return o },
 	}
+}
+
+// apiGroup is the group of an apiVersion: "networking.istio.io" of "networking.istio.io/v1", "" of "v1".
+func apiGroup(apiVersion string) string {
+	group, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return group
 }

@@ -152,7 +152,7 @@ func namespaceGone(m *runtime.Mesh, ns *runtime.Namespace) []runtime.Intent {
 }
 
 func (r objectRef) goneIntent() runtime.Intent {
-	return runtime.Intent{Verb: runtime.VerbDelete, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Build: func() runtime.Object {
+	return runtime.Intent{Verb: runtime.VerbDelete, Group: apiGroup(r.APIVersion), Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Build: func() runtime.Object {
 		o := &unstructured.Unstructured{}
 		o.SetAPIVersion(r.APIVersion)
 		o.SetKind(r.Kind)

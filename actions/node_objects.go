@@ -24,7 +24,7 @@ const (
 func nodeIntents(n *runtime.Node, labels, metadata map[string]string, now time.Time) []runtime.Intent {
 	out := []runtime.Intent{
 		{Verb: runtime.VerbCreate, Kind: "Node", Name: n.Name, Build: func() runtime.Object { return nodeObject(n, labels, now) }},
-		{Verb: runtime.VerbCreate, Kind: "Lease", Namespace: corev1.NamespaceNodeLease, Name: n.Name, Build: func() runtime.Object { return leaseObject(n, now) }},
+		{Verb: runtime.VerbCreate, Group: "coordination.k8s.io", Kind: "Lease", Namespace: corev1.NamespaceNodeLease, Name: n.Name, Build: func() runtime.Object { return leaseObject(n, now) }},
 	}
 	if !n.Ztunnel {
 		return out

@@ -33,7 +33,7 @@ func outsideIntents(ctx context.Context, m *runtime.Mesh, app *runtime.App, labe
 
 // outsideIntent creates an object that is called as the app is.
 func outsideIntent(app *runtime.App, kind string, labels map[string]string, spec func(*runtime.App) map[string]any) runtime.Intent {
-	return runtime.Intent{Verb: runtime.VerbCreate, Kind: kind, Namespace: app.Namespace.Name, Name: app.Name, Build: func() runtime.Object {
+	return runtime.Intent{Verb: runtime.VerbCreate, Group: apiGroup(istioNetworking), Kind: kind, Namespace: app.Namespace.Name, Name: app.Name, Build: func() runtime.Object {
 		o := &unstructured.Unstructured{Object: map[string]any{"spec": spec(app)}}
 		o.SetAPIVersion(istioNetworking)
 		o.SetKind(kind)

@@ -70,12 +70,12 @@ func checkSync(t *testing.T, r *report.Report) {
 // checkPlan demands that the run wrote what the plan counted.
 func checkPlan(t *testing.T, r *report.Report) {
 	t.Helper()
-	done := map[[2]string]int64{}
+	done := map[[3]string]int64{}
 	for _, w := range r.Writes {
-		done[[2]string{w.Kind, w.Verb}] = w.Done
+		done[[3]string{w.Group, w.Kind, w.Verb}] = w.Done
 	}
 	for _, p := range r.Plan {
-		key := [2]string{p.Kind, p.Verb}
+		key := [3]string{p.Group, p.Kind, p.Verb}
 		got := done[key]
 		switch {
 		case p.Derived && p.Kind == "EndpointSlice" && got < p.Count:

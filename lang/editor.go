@@ -95,7 +95,7 @@ func choices(e ast.Expr) []ast.Expr {
 
 // addLine adds a line to the doc comment of a field, if it has one.
 func addLine(field *ast.Field, line string) {
-	for _, group := range field.Comments() {
+	for _, group := range ast.Comments(field) {
 		if group.Doc {
 			group.List = append(group.List, &ast.Comment{Text: "// " + line})
 			return

@@ -166,12 +166,15 @@ var phrases = []struct {
 // message is CUE's, with that of the error inside of it, if any.
 func message(e errors.Error) string {
 	format, args := e.Msg()
-	text := fmt.Sprintf(format, args...)
-	inner, ok := stderrors.Unwrap(e).(errors.Error)
-	if !ok {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), ": ")
+	switch inner := stderrors.Unwrap(e).(type) {
+	case nil:
 		return text
+	case errors.Error:
+		return text + ": " + message(inner)
+	default:
+		return text + ": " + inner.Error()
 	}
-	return text + ": " + message(inner)
 }
 
 // plain is the message of CUE's error in the user's words, one line.

@@ -9,6 +9,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/errors"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/schema"
@@ -22,28 +23,31 @@ const libraryDir = internalDir + "schema/objects/"
 // templateParams reports the parameters of v, definitions inside of it, that are wrong or that its template does not
 // have. It returns false if there are none.
 func (c *checker) templateParams(v cue.Value, path string, at ir.Pos) (any bool) {
+	params := definitionsOf(v)
+	if len(params) == 0 && v.IncompleteKind() != cue.BottomKind {
+		return false
+	}
 	if op, _ := v.Expr(); op != cue.AndOp || !fromLibrary(v) {
 		return false
 	}
-	it, err := v.Fields(cue.Definitions(true), cue.Hidden(true))
-	if err != nil {
-		return false
+	for _, m := range members(v) {
+		if !fromLibrary(m.value) && notAllowed(m.value) {
+			any = true
+			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
+				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: suggest(m.name, templateFields(v))})
+		}
 	}
 	var names []string
 	unknown := map[string]cue.Value{}
-	for it.Next() {
-		if it.Selector().LabelType() != cue.DefinitionLabel {
+	for _, param := range params {
+		if !fromLibrary(param.value) {
+			unknown[param.name] = param.value
 			continue
 		}
-		param, name := it.Value(), it.Selector().String()
-		if !fromLibrary(param) {
-			unknown[name] = param
-			continue
-		}
-		names = append(names, name)
-		if param.IncompleteKind() == cue.BottomKind {
+		names = append(names, param.name)
+		if param.value.IncompleteKind() == cue.BottomKind {
 			any = true
-			c.templateParam(param, path+"."+name, c.files.place(param, at))
+			c.templateParam(param.value, path+"."+param.name, c.files.place(param.value, at))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
@@ -52,6 +56,40 @@ func (c *checker) templateParams(v cue.Value, path string, at ir.Pos) (any bool)
 			Message: fmt.Sprintf("the template has no parameter %q", name), Suggestion: suggest(name, names)})
 	}
 	return any
+}
+
+// definitionsOf lists the definitions in a struct, also when some of them are errors.
+func definitionsOf(v cue.Value) []member {
+	it, err := v.Fields(cue.Definitions(true), cue.Hidden(true))
+	if err != nil {
+		return nil
+	}
+	var list []member
+	for it.Next() {
+		if it.Selector().LabelType() == cue.DefinitionLabel {
+			list = append(list, member{it.Selector().String(), it.Value()})
+		}
+	}
+	return list
+}
+
+// templateFields are the names of the fields that v has from its template.
+func templateFields(v cue.Value) []string {
+	var names []string
+	for _, m := range members(v) {
+		if fromLibrary(m.value) {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// notAllowed reports whether v is in a place that a closed definition does not have.
+func notAllowed(v cue.Value) bool {
+	return slices.ContainsFunc(errors.Errors(v.Validate()), func(e errors.Error) bool {
+		format, _ := e.Msg()
+		return format == "field not allowed"
+	})
 }
 
 // fromLibrary reports whether v, or a part of it, is written in the object library.

@@ -222,5 +222,6 @@ func cueText(e ast.Expr) string {
 	if err != nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(string(out)), " ")
+	text := strings.Join(strings.Fields(string(out)), " ")
+	return strings.NewReplacer("{ ", "{", " }", "}").Replace(text)
 }

@@ -49,6 +49,9 @@ func (r *resolver) resolve(found *found) {
 		for _, ref := range p.after {
 			switch {
 			case byName[ref.name] == nil:
+				if slices.Contains(names, "") {
+					continue // a phase's name is reported, and may be the one that is meant
+				}
 				others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == p.phase.Name })
 				found.add(ir.Diagnostic{Pos: ref.pos, Path: ref.path, Code: ir.CodeUnknownPhase,
 					Message: fmt.Sprintf("unknown phase %q", ref.name), Suggestion: suggest(ref.name, others)})

@@ -41,7 +41,7 @@ func TestOneTypoIsOneDiagnostic(t *testing.T) {
 }
 
 // free are names in the examples that the file may choose.
-var free = map[string]bool{"team": true, "version": true, "routes": true}
+var free = map[string]bool{"team": true, "version": true, "routes": true, "app": true}
 
 func labels(t *testing.T, src string) []*ast.Ident {
 	t.Helper()
@@ -50,9 +50,11 @@ func labels(t *testing.T, src string) []*ast.Ident {
 		t.Fatal(err)
 	}
 	var list []*ast.Ident
+	seen := map[string]bool{} // each name once, where it stands first
 	ast.Walk(f, func(n ast.Node) bool {
 		if field, ok := n.(*ast.Field); ok {
-			if id, ok := field.Label.(*ast.Ident); ok && !strings.HasPrefix(id.Name, "_") {
+			if id, ok := field.Label.(*ast.Ident); ok && !strings.HasPrefix(id.Name, "_") && !seen[id.Name] {
+				seen[id.Name] = true
 				list = append(list, id)
 			}
 		}

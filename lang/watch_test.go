@@ -65,6 +65,20 @@ phases: [for i in list.Range(0, 1000000000, 1) {name: "p\(i)", steps: []}]`,
 	"doubling": `name: "x"
 _a0: "aaaaaaaaaaaaaaaa"
 ` + doubling(40) + `phases: [{name: "a", steps: [{action: "wait", until: _a40}]}]`,
+	"choices": "name: \"x\"\n" + times(30, "_a%d: {a%[1]d: 1} | {b%[1]d: 1}\n") + "_all: _" + times(30, " & _a%d") + "\nphases: []",
+	"trees":   "name: \"x\"\n_a0: x: 1\n" + times(30, "_a%[2]d: {l: _a%[1]d, r: _a%[1]d}\n") + "params: _a30\nphases: []",
+	"loops":   "name: \"x\"\n_a0: [1, 2]\n" + times(30, "_a%[2]d: [for x in _a%[1]d for y in [0, 1] {x + y}]\n") + "params: l: _a30\nphases: []",
+}
+
+// times writes format for each of 0 to n-1; its second argument is one more.
+func times(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		text := fmt.Sprintf(format, i, i+1)
+		text, _, _ = strings.Cut(text, "%!(EXTRA")
+		b.WriteString(text)
+	}
+	return b.String()
 }
 
 func doubling(n int) string {

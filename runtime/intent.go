@@ -9,6 +9,7 @@ import (
 // out, so that the two cannot differ.
 type Intent struct {
 	Verb      Verb
+	Group     string // API group: "networking.istio.io", "" for the core
 	Kind      string // "Pod"
 	Namespace string
 	Name      string

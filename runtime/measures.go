@@ -68,6 +68,7 @@ func loadMeasures() []Measure {
 		{"pushes.resources", Int, "Resources received."},
 		{"pushes.bytes", Int, "Bytes of resources received."},
 		{"pushes.wasted", Int, "Resources received whose content the proxy held already."},
+		{"pushes.unchanged", Int, "Responses received in which nothing changed."},
 		{"istiod.cpu", Double, "CPU seconds istiod has used since the run began."},
 		{"istiod.rss", Int, "Resident memory of istiod, in bytes."},
 		{"loadgen.cpu", Double, "CPU seconds plscript has used since the run began."},
@@ -105,6 +106,11 @@ func typeMeasures(t XDSType) []Measure {
 		{p + ".removed", Int, "Removals of type " + t.Name + " received."},
 		{p + ".bytes", Int, "Bytes of resources of type " + t.Name + " received."},
 		{p + ".nacks", Int, "Responses of type " + t.Name + " that were refused."},
+		{p + ".firstP50", Duration, "Median time from a stream's first request of type " + t.Name + " to the first response."},
+		{p + ".firstP99", Duration, "99th percentile of the same."},
+		{p + ".syncP50", Duration, "Median time from a stream's first request of type " + t.Name + " until all that was asked for had been answered and ACKed."},
+		{p + ".syncP99", Duration, "99th percentile of the same."},
+		{p + ".ackP99", Duration, "99th percentile of the time plscript took from a response of type " + t.Name + " to its ACK."},
 	}
 }
 
@@ -138,4 +144,6 @@ var XDSTypes = []XDSType{
 	{"nds", "NDS", "type.googleapis.com/istio.networking.nds.v1.NameTable"},
 	{"wds", "WDS", "type.googleapis.com/istio.workload.Address"},
 	{"wads", "WADS", "type.googleapis.com/istio.security.Authorization"},
+	// What Envoy's workload discovery subscribes to; Istio calls it WDS too, as if it were Address.
+	{"workload", "WORKLOAD", "type.googleapis.com/istio.workload.Workload"},
 }

@@ -1,9 +1,9 @@
 package runtime
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/plscript/plscript/lang/ir"
@@ -23,8 +23,9 @@ type Planner struct {
 
 // WriteKey names writes that are counted together.
 type WriteKey struct {
-	Verb Verb   `json:"verb"`
-	Kind string `json:"kind"`
+	Verb  Verb   `json:"verb"`
+	Group string `json:"group,omitempty"` // API group, "" for the core
+	Kind  string `json:"kind"`
 }
 
 // WriteCount is how many writes of one verb and kind are made.
@@ -66,7 +67,7 @@ func sortedCounts(m map[WriteKey]int64) []WriteCount {
 		out = append(out, WriteCount{k, n})
 	}
 	slices.SortFunc(out, func(a, b WriteCount) int {
-		return strings.Compare(a.Kind+" "+string(a.Verb), b.Kind+" "+string(b.Verb))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Verb, b.Verb))
 	})
 	return out
 }
@@ -87,7 +88,7 @@ func (p *Planner) count(in Intent) {
 		p.step.Expected += in.Pause
 		return
 	}
-	p.step.writes[WriteKey{in.Verb, in.Kind}]++
+	p.step.writes[WriteKey{in.Verb, in.Group, in.Kind}]++
 	if in.Want != nil {
 		p.step.Streams[in.Class]++
 		p.plan.Proxies[in.Class]++
@@ -98,9 +99,9 @@ func (p *Planner) count(in Intent) {
 	if in.Verb == VerbCreate {
 		switch in.Kind {
 		case "Pod":
-			p.step.derived[WriteKey{VerbStatus, "Pod"}]++
+			p.step.derived[WriteKey{VerbStatus, "", "Pod"}]++
 		case "Service":
-			p.step.derived[WriteKey{VerbCreate, "EndpointSlice"}]++
+			p.step.derived[WriteKey{VerbCreate, "discovery.k8s.io", "EndpointSlice"}]++
 		}
 	}
 	if len(p.step.First) < firstOperations {
@@ -193,4 +194,22 @@ func (p *Plan) Totals() (writes, derived []WriteCount) {
 		}
 	}
 	return sortedCounts(w), sortedCounts(d)
+}
+
+// What plscript's own memory is made of, in bytes, measured on a laptop: itself with nothing to do, a pod in the watches
+// of the fake kubelet and in the planned mesh, and a synced stream with a connection of its own in a mesh of hundreds of
+// services.
+const (
+	memoryIdle   = 60 << 20
+	memoryPod    = 2 << 10
+	memoryStream = 100 << 10
+)
+
+// Memory estimates the resident memory that a run needs of plscript itself, in bytes.
+func (p *Plan) Memory() int64 {
+	streams := int64(0)
+	for _, n := range p.Proxies {
+		streams += n
+	}
+	return memoryIdle + memoryPod*p.Population.Pods + memoryStream*streams
 }

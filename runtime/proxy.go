@@ -30,6 +30,9 @@ type Proxy struct {
 	Zone, Region   string            // locality
 	Metadata       map[string]string // further node metadata, over the built-in
 	Pod            bool              // waits for its pod: the stream opens when the pod is seen running and closes when it is gone
+	SotW           bool              // speaks the state-of-the-world protocol; ztunnels and waypoints have delta only
+	OnDemand       bool              // a ztunnel that asks for addresses as it needs them, not for all
+	Probed         bool              // reports its health, as the agent of a VM with a readiness probe does
 }
 
 // Key names the proxy: "namespace/name".

@@ -11,11 +11,18 @@ import (
 type runOptions struct {
 	target   targetOptions
 	out      string
+	writer   string // "api", "store" or ""
 	keep     bool
 	quiet    bool
 	level    slog.Level
 	jsonLogs bool
 }
+
+// The values of --writer.
+const (
+	writerAPI   = "api"
+	writerStore = "store"
+)
 
 func (s *system) runOptions(c *cli.Context) (runOptions, error) {
 	opt := runOptions{out: c.String("out"), keep: c.Bool("keep"), quiet: c.Bool("quiet")}
@@ -25,6 +32,12 @@ func (s *system) runOptions(c *cli.Context) (runOptions, error) {
 	}
 	if err := opt.level.UnmarshalText([]byte(strings.ToUpper(c.String("log-level")))); err != nil {
 		return opt, usage("--log-level %s: want debug, info, warn or error", c.String("log-level"))
+	}
+	switch opt.writer = c.String("writer"); {
+	case opt.writer != "" && opt.writer != writerAPI && opt.writer != writerStore:
+		return opt, usage("--writer %s: want api or store", opt.writer)
+	case opt.writer == writerStore && opt.target.cluster():
+		return opt, usage("--writer store: only a sandbox's store may be written to; leave out --kubeconfig and --context")
 	}
 	switch f := c.String("log-format"); f {
 	case "text":

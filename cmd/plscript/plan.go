@@ -9,10 +9,11 @@ import (
 
 func (s *system) planCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "plan",
-		Usage:        "show what a scenario would do, without touching anything",
-		ArgsUsage:    "FILE",
-		Flags:        append(loadFlags(), &cli.StringFlag{Name: "o", Value: "text", Usage: "`FORMAT`: text, json or mermaid"}),
+		Name:      "plan",
+		Usage:     "show what a scenario would do, without touching anything",
+		ArgsUsage: "FILE",
+		Flags: append(loadFlags(), &cli.StringFlag{Name: "o", Value: "text", Usage: "`FORMAT`: text, json or mermaid"},
+			&cli.BoolFlag{Name: "rbac", Usage: "print the ClusterRole that a run needs on a cluster"}),
 		Action:       s.plan,
 		OnUsageError: usageError,
 	}
@@ -31,6 +32,9 @@ func (s *system) plan(c *cli.Context) error {
 			return err
 		}
 		return exit(runtime.ExitUsage, nil)
+	}
+	if c.Bool("rbac") {
+		return report.WriteClusterRole(s.stdout, l.plan)
 	}
 	switch f := c.String("o"); f {
 	case "text":

@@ -16,6 +16,7 @@ func (s *system) runCommand() *cli.Command {
 		Flags: append(append(loadFlags(), targetFlags()...),
 			&cli.BoolFlag{Name: "help-params", Usage: "list the scenario's parameters, and run nothing"},
 			&cli.StringFlag{Name: "out", Value: "results", Usage: "write reports into a folder of the run's own in `DIR`"},
+			&cli.StringFlag{Name: "writer", Usage: "`WAY` of all writes: api, or store (straight into a sandbox's etcd); a sandbox's default is store for bulk loads and api for what is measured"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the sandbox and the objects up"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the verdict"},
 			&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "`LEVEL` of logs: debug, info, warn or error"},

@@ -174,7 +174,7 @@ func (r *session) newParts(ctx context.Context) error {
 	clock := wallClock{}
 	if r.writer, err = apiwriter.New(apiwriter.Config{
 		REST: r.target.rest, RunID: r.id, Scenario: r.scenario.Name, QPS: r.opt.target.qps, MaxPending: 2 * r.scenario.MaxPending,
-		Journal: r.journal, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
+		Store: r.store(), Journal: r.journal, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
 	}); err != nil {
 		return err
 	}
@@ -209,6 +209,14 @@ func (r *session) newParts(ctx context.Context) error {
 		})
 	}
 	return err
+}
+
+// store is the way past the api-server, which only a sandbox has.
+func (r *session) store() *apiwriter.Store {
+	if r.target.box == nil || r.opt.writer == writerAPI {
+		return nil
+	}
+	return &apiwriter.Store{Endpoint: r.target.box.EtcdEndpoint(), Always: r.opt.writer == writerStore, Kubelet: cluster.StartPod}
 }
 
 func newSelfMeter(clock runtime.Clock) (*report.SelfMeter, error) {
@@ -262,7 +270,7 @@ func (r *session) writes() []report.Write {
 	var out []report.Write
 	for _, row := range r.writer.Stats().Rows {
 		out = append(out, report.Write{
-			Kind: row.Kind, Verb: string(row.Verb), Done: row.Done, Superseded: row.Superseded, Failed: row.Failed, Dropped: row.Dropped,
+			Group: row.Group, Kind: row.Kind, Verb: string(row.Verb), Done: row.Done, Superseded: row.Superseded, Failed: row.Failed, Dropped: row.Dropped,
 			Requests: row.Requests, Retries: row.Retries,
 			Latency: report.Quantile{P50: report.Seconds(row.P50), P90: report.Seconds(row.P90), P99: report.Seconds(row.P99), Max: report.Seconds(row.Max)},
 		})

@@ -82,14 +82,16 @@ type use struct {
 }
 
 // proxies reports whether the app's pods have proxies.
-func (a *app) proxies() bool { return slices.Contains([]string{"sidecar", "gateway", "waypoint"}, a.kind) }
+func (a *app) proxies() bool {
+	return slices.Contains([]string{"sidecar", "gateway", "waypoint"}, a.kind)
+}
 
 // inCluster reports whether the app is a Service with pods.
 func (a *app) inCluster() bool { return a.kind != "external" && a.kind != "vm" }
 
 func (r *reader) config(root value) *config {
 	c := &config{templates: builtins()}
-	c.dead = r.each(root, known{
+	top := r.each(root, known{
 		"gracePeriod":  func(v value) { c.gracePeriod = r.duration(v) },
 		"stableNames":  func(v value) { c.stableNames = r.truth(v) },
 		"nodeMetadata": func(v value) { c.metadata = r.texts(v) },
@@ -112,12 +114,13 @@ func (r *reader) config(root value) *config {
 			}
 		},
 	})
+	c.dead = append(c.dead, top...)
 	return c
 }
 
 func (r *reader) node(v value) nodeKind {
 	n := nodeKind{at: v}
-	n.dead = r.each(v, known{
+	top := r.each(v, known{
 		"name":  func(v value) { n.name = r.text(v) },
 		"count": func(v value) { n.count = r.count(v, maxNodeKind) },
 		"ztunnel": func(v value) {
@@ -130,6 +133,7 @@ func (r *reader) node(v value) nodeKind {
 		},
 		"ambient": func(v value) { n.ztunnel = r.truth(v) || n.ztunnel }, // as older versions called it
 	})
+	n.dead = append(n.dead, top...)
 	n.name = cmp.Or(n.name, "node")
 	return n
 }
@@ -160,12 +164,12 @@ func (r *reader) app(v value) *app {
 	a := &app{at: v}
 	pods, kind := value{}, value{}
 	a.dead = r.each(v, known{
-		"name":      func(v value) { a.name = r.text(v) },
-		"type":      func(v value) { a.kind, kind = r.text(v), v },
-		"replicas":  func(v value) { a.replicas = r.count(v, maxReplicas) },
-		"pods":      func(v value) { a.pods, pods = r.count(v, maxPods), v },
-		"labels":    func(v value) { a.labels = r.texts(v) },
-		"configs":   func(v value) { a.uses = r.uses(v) },
+		"name":     func(v value) { a.name = r.text(v) },
+		"type":     func(v value) { a.kind, kind = r.text(v), v },
+		"replicas": func(v value) { a.replicas = r.count(v, maxReplicas) },
+		"pods":     func(v value) { a.pods, pods = r.count(v, maxPods), v },
+		"labels":   func(v value) { a.labels = r.texts(v) },
+		"configs":  func(v value) { a.uses = r.uses(v) },
 		"instances": func(v value) {
 			if n := r.count(v, maxPods); pods.node == nil {
 				a.pods, a.older = n, true

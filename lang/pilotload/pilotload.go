@@ -32,6 +32,12 @@ type Result struct {
 	Warnings ir.Diagnostics
 }
 
+// What package lang reads at most.
+const (
+	maxScenarioBytes  = 1 << 20
+	maxScenarioTokens = 100_000
+)
+
 // Import translates a configuration.
 func Import(in Input) Result {
 	r := newReader(in)
@@ -48,8 +54,8 @@ func Import(in Input) Result {
 	switch {
 	case err != nil:
 		r.errorf(nil, "", ir.CodeInternal, "the scenario cannot be formatted: %v", err)
-	case len(text) > MaxBytes:
-		r.errorf(nil, "", ir.CodeTooExpensive, "the scenario would be too large: %d bytes, above the limit of %d", len(text), MaxBytes)
+	case len(text) > maxScenarioBytes || tokens(text) > maxScenarioTokens:
+		r.errorf(nil, "", ir.CodeTooExpensive, "the scenario would be too long to be read: put what is alike into one entry, with replicas")
 	default:
 		return r.result(text)
 	}

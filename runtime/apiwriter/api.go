@@ -39,6 +39,7 @@ type answer struct {
 	object   runtime.Object // nil for deletes
 	resource string         // the plural
 	uid      types.UID      // "" if unknown
+	stored   bool           // it was written past the api-server
 }
 
 // api is the backend for any cluster: every write is a request to the api-server.

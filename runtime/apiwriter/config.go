@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 
@@ -39,12 +40,26 @@ type Config struct {
 	Concurrency int     // requests in flight; 0 means DefaultConcurrency
 	MaxPending  int     // arrivals (runtime.PriorityRate) that may wait; 0 means DefaultMaxPending
 
+	Store *Store // nil: everything goes through the api-server
+
 	Journal io.Writer // receives one JSON line an object created or deleted, before Done; may be nil
 
 	Clock  runtime.Clock
 	Rand   *rand.Rand       // jitter of retries; nil means none
 	Notify runtime.Notifier // told after every write; may be nil
 	Log    *slog.Logger     // nil means silence
+}
+
+// Store lets a writer put objects straight into the etcd of an api-server. It is only for a sandbox that plscript has
+// started: nothing protects the objects of others there but care.
+type Store struct {
+	// Endpoint is etcd's plaintext address as gRPC names it: "unix:///run/etcd.sock".
+	Endpoint string
+	// Always uses it for all writes that it knows how to make, and not just for those whose latency nobody measures: bulk
+	// writes and those marked as runtime.Op.Setup.
+	Always bool
+	// Kubelet turns a new pod into one that runs, on the run's own node. Nil leaves pods pending.
+	Kubelet func(p *corev1.Pod, node *corev1.Node, now time.Time)
 }
 
 func (c *Config) complete() error {

@@ -24,8 +24,19 @@ type exchange struct {
 }
 
 // control reports a write by a kubelet or controller, whose right to the object is having seen it (by uid).
-func (e *exchange) control() bool {
-	return e.op.Priority == runtime.PriorityControl && e.op.Object.GetUID() != ""
+func (r request) control() bool {
+	return r.op.Priority == runtime.PriorityControl && r.op.Object.GetUID() != ""
+}
+
+// meant is the uid of the object that a delete is about: the one that a controller or the run has seen, or that the run
+// made. It is "" if only the object itself can tell.
+func (r request) meant(l *ledger, runID string) types.UID {
+	uid := r.op.Object.GetUID()
+	if r.control() || uid != "" && r.op.Object.GetLabels()[runtime.LabelRun] == runID {
+		return uid
+	}
+	known, _ := l.lookup(r.target.id)
+	return known.uid
 }
 
 // create makes the object. One that exists already is this run's own if it has its label: the answer to an earlier
@@ -107,13 +118,8 @@ func (e *exchange) onto(live runtime.Object, subresource string) (runtime.Object
 // remove deletes the object, and returns the uid that it knew. An object that is gone is a success; so is one that was
 // replaced by another of the same name, which is not touched.
 func (e *exchange) remove(ctx context.Context) (types.UID, error) {
-	uid := e.op.Object.GetUID()
-	known, isOwn := e.api.ledger.lookup(e.target.id)
-	switch {
-	case e.control(), uid != "" && e.op.Object.GetLabels()[runtime.LabelRun] == e.api.runID:
-	case isOwn:
-		uid = known.uid
-	default:
+	uid := e.meant(e.api.ledger, e.api.runID)
+	if uid == "" {
 		live, err := e.get(ctx)
 		if apierrors.IsNotFound(err) {
 			return "", nil

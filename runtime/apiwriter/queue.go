@@ -67,7 +67,8 @@ func (l *lane) merge() []*job {
 	kept := l.jobs[:1]
 	for i, j := range l.jobs[1:] {
 		if next := i + 2; next < len(l.jobs) && j.mergeable(l.jobs[next]) {
-			l.jobs[next].op.Priority = min(l.jobs[next].op.Priority, j.op.Priority)
+			into := &l.jobs[next].op
+			into.Priority, into.Setup = min(into.Priority, j.op.Priority), into.Setup && j.op.Setup
 			gone = append(gone, j)
 			continue
 		}

@@ -29,6 +29,7 @@ type Row struct {
 	Requests  int64 // attempts; what an attempt reads first is not counted
 	Retries   int64 // attempts after the first of a write
 	Throttled int64 // attempts answered with 429
+	Stored    int64 // of those done: written past the api-server
 
 	P50, P90, P99, Max time.Duration // of attempts that succeeded
 }
@@ -81,6 +82,11 @@ func (r *recorder) request(t target, verb runtime.Verb, nth int, err error) {
 			s.row.Throttled++
 		}
 	})
+}
+
+// stored counts a write that went past the api-server.
+func (r *recorder) stored(t target, verb runtime.Verb) {
+	r.add(t, verb, func(s *series) { s.row.Stored++ })
 }
 
 // fate counts the end of one write.

@@ -33,6 +33,7 @@ type target struct {
 	id      objectID
 	version string
 	typed   bool // a built-in kind: the object is a Go type of the Kubernetes scheme and travels as protobuf
+	built   bool // it was submitted as that Go type: plscript built it, and not a template of the user's
 }
 
 func (t target) gvk() schema.GroupVersionKind {
@@ -53,6 +54,9 @@ func prepare(op *runtime.Op, runID string) (target, error) {
 		id:      objectID{gvk.Group, gvk.Kind, op.Object.GetNamespace(), op.Object.GetName()},
 		version: gvk.Version,
 		typed:   scheme.Scheme.Recognizes(gvk),
+	}
+	if _, rendered := op.Object.(*unstructured.Unstructured); !rendered {
+		t.built = t.typed
 	}
 	switch op.Verb {
 	case runtime.VerbDelete, runtime.VerbFinalize:

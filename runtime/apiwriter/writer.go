@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/apiwriter/internal/etcd"
 )
 
 // ErrClosed ends the writes that a closed writer has not made.
@@ -46,7 +47,14 @@ func New(cfg Config) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apiwriter: %w", err)
 	}
-	return start(cfg, api, b, l), nil
+	if cfg.Store == nil {
+		return start(cfg, api, b, l), nil
+	}
+	client, err := etcd.Dial(cfg.Store.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("apiwriter: %w", err)
+	}
+	return start(cfg, newStore(cfg, client, api, b, l), b, l), nil
 }
 
 // start returns a running writer on any backend; cfg is complete.
@@ -211,6 +219,9 @@ func (w *Writer) attempt(j *job) {
 // reported as failed, although the object exists: the run must not go on without a record of what it owns. A delete
 // that is missing there does no harm.
 func (w *Writer) settle(j *job, res runtime.Result, a answer) {
+	if a.stored {
+		w.stats.stored(j.target, j.op.Verb)
+	}
 	w.ledger.record(j.op.Verb, j.target.id, a)
 	if err := w.journal.record(j.op.Verb, j.target, a); err != nil && j.op.Verb == runtime.VerbCreate {
 		w.cfg.Log.Error("the journal cannot be written", "err", err)

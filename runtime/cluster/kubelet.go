@@ -19,6 +19,9 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 		if p == nil {
 			p = &pod{namespace: obj.Namespace, name: obj.Name, uid: obj.UID, services: map[*service]struct{}{}}
 			ns.pods[obj.Name] = p
+			p.born = ready(obj)
+		} else {
+			p.born = false
 		}
 		c.updatePod(ns, p, obj)
 		c.runPod(ctx, p, obj, e)
@@ -61,9 +64,10 @@ func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod) {
 func (c *Cluster) forgetPod(p *pod, e *effects) {
 	c.uncount(p)
 	c.leaveNode(p)
+	p.born = false
 	for s := range p.services {
 		delete(s.members, p)
-		c.markDirty(s)
+		c.follow(s, p)
 	}
 	delete(c.state.namespace(p.namespace).pods, p.name)
 	if p.told && c.cfg.Pods != nil {

@@ -64,7 +64,7 @@ func (c *Cluster) ensureAccount(ctx context.Context, namespace string, try int) 
 		return
 	}
 	c.change(ctx, func(e *effects) {
-		e.submit(runtime.Op{Verb: runtime.VerbCreate, Object: &corev1.ServiceAccount{
+		e.submit(runtime.Op{Verb: runtime.VerbCreate, Setup: true, Object: &corev1.ServiceAccount{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: defaultAccount},
 		}})
 	})

@@ -2,12 +2,22 @@ package cluster
 
 import (
 	"net/netip"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/plscript/plscript/runtime"
 )
+
+// StartPod gives a pod that is being made the status that its kubelet would write next, if the pod has a planned address
+// and is to run on node: for a writer that can store pods which run already.
+func StartPod(p *corev1.Pod, node *corev1.Node, now time.Time) {
+	ip, err := netip.ParseAddr(p.Annotations[runtime.AnnotationIP])
+	if err == nil && !p.Spec.HostNetwork {
+		p.Status = runningStatus(p, internalIP(node), ip.String(), metav1.NewTime(now.Truncate(time.Second)))
+	}
+}
 
 // address is the pod's IP: the planned one, or the highest in the node's range that is free. The run plans from the
 // bottom of the range, so that pods that others put on the node stay out of its way.

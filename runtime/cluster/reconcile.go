@@ -46,7 +46,8 @@ func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 	if !s.changed || !ns.managed(s) {
 		return
 	}
-	s.changed = false
+	setup := !s.measured
+	s.changed, s.measured = false, false
 	existing := make([]*slice, 0, len(s.slices))
 	for _, name := range sortedKeys(s.slices) {
 		existing = append(existing, s.slices[name])
@@ -58,10 +59,10 @@ func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 			made.Name = sliceName(s, next)
 			next++
 		}
-		c.write(ctx, s, runtime.VerbCreate, made, e)
+		c.write(ctx, s, runtime.Op{Verb: runtime.VerbCreate, Object: made, Setup: setup}, e)
 	}
 	for _, changed := range r.update {
-		c.write(ctx, s, runtime.VerbUpdate, changed, e)
+		c.write(ctx, s, runtime.Op{Verb: runtime.VerbUpdate, Object: changed, Setup: setup}, e)
 	}
 	for _, old := range r.remove {
 		c.removeSlice(ctx, s, old, e)
@@ -69,10 +70,10 @@ func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 }
 
 // write submits one slice; what changes meanwhile waits for its end.
-func (c *Cluster) write(ctx context.Context, s *service, verb runtime.Verb, made *slice, e *effects) {
+func (c *Cluster) write(ctx context.Context, s *service, op runtime.Op, e *effects) {
 	s.inflight++
-	name := made.Name
-	e.submit(runtime.Op{Verb: verb, Object: made, Done: func(res runtime.Result) {
+	made, verb, name := op.Object, op.Verb, op.Object.GetName()
+	op.Done = func(res runtime.Result) {
 		failed := c.failed(ctx, "a write of an EndpointSlice", made, res)
 		c.change(ctx, func(e *effects) {
 			switch answered, ok := res.Object.(*slice); {
@@ -87,7 +88,8 @@ func (c *Cluster) write(ctx context.Context, s *service, verb runtime.Verb, made
 			}
 			c.written(s, failed, e)
 		})
-	}})
+	}
+	e.submit(op)
 }
 
 // removeSlice forgets a slice at once, so that it is not planned with, and deletes it.

@@ -97,7 +97,7 @@ func (c *Cluster) join(s *service, p *pod) {
 // the pod are taken out before.
 func (c *Cluster) joinServices(ns *namespace, p *pod) {
 	for s := range p.services {
-		c.markDirty(s)
+		c.follow(s, p)
 		if !s.selects(p) {
 			delete(p.services, s)
 			delete(s.members, p)
@@ -108,10 +108,16 @@ func (c *Cluster) joinServices(ns *namespace, p *pod) {
 			if s.selected && s.selects(p) {
 				s.members[p] = struct{}{}
 				p.services[s] = struct{}{}
-				c.markDirty(s)
+				c.follow(s, p)
 			}
 		}
 	}
+}
+
+// follow has the slices of s planned after p has changed.
+func (c *Cluster) follow(s *service, p *pod) {
+	s.measured = s.measured || !p.born
+	c.markDirty(s)
 }
 
 // selects reports whether the pod has all labels that s asks for.

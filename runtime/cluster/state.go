@@ -69,6 +69,7 @@ type pod struct {
 	ready       bool       // the Ready condition
 	terminating bool
 
+	born       bool // was ready when it was first seen and has not changed since: the mesh is being loaded
 	population bool // belongs to the run's desired set
 	told       bool // PodRunning was called
 	writing    bool // the fake kubelet's status is under way
@@ -102,6 +103,7 @@ type service struct {
 	slices   map[string]*slice // as last answered or watched, by name
 	queued   bool              // waits to be planned
 	changed  bool              // something changed since it was planned
+	measured bool              // and it may be one of the changes whose convergence is measured
 	inflight int               // slice writes under way
 	attempt  int               // failed writes, which change the names of new slices
 	gone     bool              // the Service was deleted

@@ -23,6 +23,7 @@ type planJSON struct {
 	AutoNodes  int64              `json:"autoNodes"`
 	Expected   Seconds            `json:"expectedSeconds"`
 	Phases     []planPhaseJSON    `json:"phases"`
+	Memory     int64              `json:"memoryBytes"` // plscript's own, estimated
 	Totals     []Planned          `json:"totals"`
 }
 
@@ -58,7 +59,7 @@ func planned(writes, derived []runtime.WriteCount) []Planned {
 	out := []Planned{}
 	for i, list := range [][]runtime.WriteCount{writes, derived} {
 		for _, w := range list {
-			out = append(out, Planned{Kind: w.Kind, Verb: string(w.Verb), Count: w.Count, Derived: i == 1})
+			out = append(out, Planned{Group: w.Group, Kind: w.Kind, Verb: string(w.Verb), Count: w.Count, Derived: i == 1})
 		}
 	}
 	return out
@@ -68,7 +69,7 @@ func planned(writes, derived []runtime.WriteCount) []Planned {
 func WritePlanJSON(w io.Writer, p *runtime.Plan) error {
 	out := planJSON{
 		Schema: PlanSchema, Scenario: p.Scenario.Name, Seed: p.Scenario.Seed, Population: p.Population,
-		Proxies: classes(p.Proxies), AutoNodes: p.AutoNodes, Expected: Seconds(p.Expected()), Totals: PlannedWrites(p),
+		Proxies: classes(p.Proxies), AutoNodes: p.AutoNodes, Expected: Seconds(p.Expected()), Memory: p.Memory(), Totals: PlannedWrites(p),
 	}
 	for _, ph := range p.Phases {
 		pj := planPhaseJSON{Name: ph.Name, After: list(ph.After), Parallel: ph.Parallel}
@@ -218,6 +219,7 @@ func planTotalsText(b *strings.Builder, p *runtime.Plan) {
 		d += c.Count
 	}
 	fmt.Fprintf(b, "API calls    %s by steps, about %s that follow in the cluster\n", count(w), count(d))
+	fmt.Fprintf(b, "memory       about %s for plscript\n", size(p.Memory()))
 }
 
 // WritePlanMermaid draws the phases and steps as a Mermaid flowchart.

@@ -112,6 +112,7 @@ type Quantile struct {
 
 // Planned is how many writes of one sort the plan of the scenario counts.
 type Planned struct {
+	Group string `json:"group,omitempty"` // API group; absent for the core
 	Kind  string `json:"kind"`
 	Verb  string `json:"verb"`
 	Count int64  `json:"count"`
@@ -121,6 +122,7 @@ type Planned struct {
 
 // Write is what became of the writes of one kind and verb.
 type Write struct {
+	Group      string   `json:"group,omitempty"` // API group; absent for the core
 	Kind       string   `json:"kind"`
 	Verb       string   `json:"verb"`
 	Done       int64    `json:"done"`

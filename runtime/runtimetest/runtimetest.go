@@ -39,7 +39,7 @@ func (Clock) After(d time.Duration) (<-chan time.Time, func()) {
 // Write is one recorded write.
 type Write struct {
 	Verb            runtime.Verb
-	Kind            string
+	Group, Kind     string
 	Namespace, Name string
 	Scheduled       time.Time
 	Object          runtime.Object
@@ -75,8 +75,9 @@ func (w *Writer) Submit(ctx context.Context, op runtime.Op) error {
 func (w *Writer) record(op runtime.Op) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	gk := GroupKind(op.Object)
 	w.writes = append(w.writes, Write{
-		op.Verb, Kind(op.Object), op.Object.GetNamespace(), op.Object.GetName(), op.Scheduled, op.Object,
+		op.Verb, gk.Group, gk.Kind, op.Object.GetNamespace(), op.Object.GetName(), op.Scheduled, op.Object,
 	})
 }
 
@@ -91,7 +92,7 @@ func (w *Writer) Writes() []Write {
 func (w *Writer) Counts() map[runtime.WriteKey]int64 {
 	out := map[runtime.WriteKey]int64{}
 	for _, x := range w.Writes() {
-		out[runtime.WriteKey{Verb: x.Verb, Kind: x.Kind}]++
+		out[runtime.WriteKey{Verb: x.Verb, Group: x.Group, Kind: x.Kind}]++
 	}
 	return out
 }

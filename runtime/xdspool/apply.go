@@ -2,14 +2,19 @@ package xdspool
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // applied is what a response did to a client.
 type applied struct {
-	requests []resubscription // what to ask for because of it, and what no more
-	touched  []*change        // pending changes of the resources in it
-	wasted   int              // resources whose content was held already
+	requests  []resubscription // what to ask for because of it, and what no more
+	touched   []*change        // pending changes of the resources in it
+	wasted    int              // resources whose content was held already
+	unchanged bool             // nothing was new
+	bytes     int              // of the resources
 }
 
 // resubscription is a change in what is asked for by name.
@@ -26,6 +31,7 @@ type applier struct {
 	names    []nameID
 	missing  []nameID
 	refs     []refChange
+	sum      []byte
 }
 
 // refChange is by how much the number of references to a resource changes.
@@ -39,180 +45,43 @@ type refChange struct {
 func (a *applier) apply(c *client, t typ, r *response) (applied, error) {
 	var out applied
 	a.round++
-	if err := a.intern(t, r); err != nil {
+	sub := &c.types[t]
+	kind := stepDelta
+	switch {
+	case r.state:
+		kind = stepState
+	case sub.onDemand:
+		kind = stepLoose
+	}
+	e, err := a.store.follow(sub.table, step{kind, r.sum}, func() ([]entry, *edge, error) {
+		return a.respond(sub.table, t, r, kind)
+	})
+	a.letGo() // now that a table holds them
+	if err != nil {
 		return out, err
 	}
-	sub := &c.types[t]
-	a.resolve(sub, t, r)
-	a.refs = a.refs[:0]
-	for i, n := range a.names {
-		e := sub.table.find(n)
-		if e == nil { // it is not asked for any more: the push was under way
-			a.store.dropContent(a.contents[i])
-			continue
+	out.wasted, out.unchanged, out.bytes = e.wasted, e.unchanged, e.bytes
+	a.move(sub, e.to, e.names, &out)
+	for refs := e.refs; len(refs) > 0; {
+		n := 1
+		for n < len(refs) && refs[n].typ == refs[0].typ {
+			n++
 		}
-		if a.store.sameBody(e.content, a.contents[i]) {
-			out.wasted++
-		}
-		a.replace(e, a.contents[i])
-		sub.settle(e)
-		a.touch(n, &out)
+		a.refer(c, refs[:n], &out)
+		refs = refs[n:]
 	}
-	a.remove(sub, t, r, &out)
-	a.refer(c, &out)
 	return out, nil
 }
 
-// intern puts the contents of r into a.contents.
-func (a *applier) intern(t typ, r *response) error {
-	a.contents = a.contents[:0]
-	for i := range r.resources {
-		id, err := a.store.content(t, &r.resources[i])
-		if err != nil {
-			for _, id := range a.contents {
-				a.store.dropContent(id)
-			}
-			return err
-		}
-		a.contents = append(a.contents, id)
-	}
-	return nil
-}
-
-// resolve puts the names of r into a.names, 0 for one that nobody asked for. Those that are new in a type that is
-// subscribed to as a whole get an empty entry.
-func (a *applier) resolve(sub *subscription, t typ, r *response) {
-	a.names, a.missing = a.names[:0], a.missing[:0]
-	for i := range r.resources {
-		name := r.resources[i].name
-		if !t.wildcard() {
-			a.names = append(a.names, a.store.findName(t, name))
-			continue
-		}
-		n := a.store.name(t, name)
-		a.names = append(a.names, n)
-		if sub.table.find(n) == nil {
-			a.missing = append(a.missing, n)
-		} else {
-			a.store.dropName(n) // the table has a reference already
-		}
-	}
-	slices.Sort(a.missing)
-	distinct := a.missing[:0]
-	for _, n := range a.missing {
-		if k := len(distinct); k > 0 && distinct[k-1] == n {
-			a.store.dropName(n) // twice in one response
-			continue
-		}
-		distinct = append(distinct, n)
-	}
-	sub.table = sub.table.insert(distinct)
-}
-
-// replace gives e the content id, whose reference it takes over, and notes how references change.
-func (a *applier) replace(e *entry, id contentID) {
-	old := e.content
-	e.content = id
-	if old != id {
-		for _, d := range a.store.contents[old].deps {
-			a.refs = append(a.refs, refChange{d, -1})
-		}
-		for _, d := range a.store.contents[id].deps {
-			a.refs = append(a.refs, refChange{d, 1})
-		}
-	}
-	a.store.dropContent(old)
-}
-
-// remove takes away the resources that r lists as removed. What is asked for by name stays asked for.
-func (a *applier) remove(sub *subscription, t typ, r *response, out *applied) {
-	prune := false
-	for _, name := range r.removed {
-		n := a.store.findName(t, name)
-		e := sub.table.find(n)
-		if e == nil {
-			continue
-		}
+// move puts a client from its table to another. The changes that are looked for in names are noted while both hold what
+// they name.
+func (a *applier) move(sub *subscription, to *table, names []nameID, out *applied) {
+	a.store.hold(to)
+	for _, n := range names {
 		a.touch(n, out)
-		sub.settle(e)
-		if e.content == 0 {
-			continue
-		}
-		a.replace(e, 0)
-		if t.wildcard() {
-			a.store.dropName(n)
-			prune = true
-		}
 	}
-	if prune {
-		sub.table = sub.table.prune()
-	}
-}
-
-// refer works a.refs into the tables of the types they are of. A resource that is referred to for the first time is
-// asked for, one that nothing refers to any more is not; one of two listeners going away leaves their route alone.
-func (a *applier) refer(c *client, out *applied) {
-	slices.SortFunc(a.refs, func(x, y refChange) int {
-		return cmp.Or(cmp.Compare(x.typ, y.typ), cmp.Compare(x.name, y.name))
-	})
-	net := a.refs[:0]
-	for _, r := range a.refs {
-		if n := len(net); n > 0 && net[n-1].dep == r.dep {
-			net[n-1].by += r.by
-			continue
-		}
-		net = append(net, r)
-	}
-	for len(net) > 0 {
-		n := 1
-		for n < len(net) && net[n].typ == net[0].typ {
-			n++
-		}
-		a.referType(c, net[:n], out)
-		net = net[n:]
-	}
-}
-
-// referType is refer for the changes of one type, sorted by name.
-func (a *applier) referType(c *client, net []refChange, out *applied) {
-	t := net[0].typ
-	sub := &c.types[t]
-	a.missing = a.missing[:0]
-	for _, r := range net {
-		if r.by > 0 && sub.table.find(r.name) == nil {
-			a.store.keepName(r.name)
-			a.missing = append(a.missing, r.name)
-		}
-	}
-	sub.table = sub.table.insert(a.missing)
-
-	ask := resubscription{typ: t}
-	for _, r := range net {
-		e := sub.table.find(r.name)
-		if e == nil || r.by == 0 {
-			continue
-		}
-		before := e.count()
-		e.refs += uint32(r.by)
-		switch name := a.store.names[r.name].key.name; {
-		case before == 0:
-			sub.await(e)
-			ask.add = append(ask.add, name)
-		case e.count() == 0:
-			ask.del = append(ask.del, name)
-			a.touch(r.name, out)
-			sub.settle(e)
-			a.store.dropContent(e.content)
-			e.content = 0
-			a.store.dropName(r.name)
-		}
-	}
-	if len(ask.del) > 0 {
-		sub.table = sub.table.prune()
-	}
-	if len(ask.add)+len(ask.del) > 0 {
-		out.requests = append(out.requests, ask)
-	}
+	a.store.release(sub.table)
+	sub.table = to
 }
 
 // touch notes the pending changes that are looked for in the resource n.
@@ -227,4 +96,223 @@ func (a *applier) touch(n nameID, out *applied) {
 			out.touched = append(out.touched, ch)
 		}
 	}
+}
+
+// respond works r into a copy of base's entries.
+func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]entry, *edge, error) {
+	a.refs, a.missing = a.refs[:0], a.missing[:0]
+	if err := r.parse(); err != nil {
+		return nil, nil, err
+	}
+	if err := a.intern(t, r, t.wildcard()); err != nil {
+		return nil, nil, err
+	}
+	for _, n := range a.names {
+		if t.wildcard() && base.find(n) == nil {
+			a.missing = append(a.missing, n)
+		}
+	}
+	slices.Sort(a.missing)
+	entries := inserted(base.entries, slices.Compact(a.missing))
+	e := &edge{bytes: r.bytes}
+	for i, n := range a.names {
+		x := findEntry(entries, n)
+		if n == 0 || x == nil {
+			continue // it is not asked for any more: the push was under way
+		}
+		if a.store.sameBody(x.content, a.contents[i]) {
+			e.wasted++
+		}
+		a.replace(x, a.contents[i])
+		x.refs &^= awaiting
+		e.names = append(e.names, n)
+	}
+	a.remove(entries, t, r, kind, e)
+	e.unchanged = e.wasted == r.count && len(e.names) == r.count
+	e.refs = sumRefs(a.refs)
+	return pruned(entries), e, nil
+}
+
+// intern puts the names and contents of r into a.names and a.contents, with a reference to each that letGo gives back. The
+// name of a resource that nobody asked for is 0.
+func (a *applier) intern(t typ, r *response, all bool) error {
+	for i := range r.resources {
+		id, err := a.store.content(t, &r.resources[i])
+		if err != nil {
+			return err
+		}
+		a.contents = append(a.contents, id)
+		if all {
+			a.names = append(a.names, a.store.name(t, r.resources[i].name))
+			continue
+		}
+		n := a.store.findName(t, r.resources[i].name)
+		if n != 0 {
+			a.store.keepName(n)
+		}
+		a.names = append(a.names, n)
+	}
+	return nil
+}
+
+// letGo gives back what intern took.
+func (a *applier) letGo() {
+	for _, id := range a.contents {
+		a.store.dropContent(id)
+	}
+	for _, n := range a.names {
+		if n != 0 {
+			a.store.dropName(n)
+		}
+	}
+	a.names, a.contents = a.names[:0], a.contents[:0]
+}
+
+// replace gives x the content id and notes how references change.
+func (a *applier) replace(x *entry, id contentID) {
+	if x.content == id {
+		return
+	}
+	for _, d := range a.store.contents[x.content].deps {
+		a.refs = append(a.refs, refChange{d, -1})
+	}
+	for _, d := range a.store.contents[id].deps {
+		a.refs = append(a.refs, refChange{d, 1})
+	}
+	x.content = id
+}
+
+// remove takes away what r says is gone: by name, or in SotW by leaving it out where the response is all there is of its
+// type. What is asked for by name stays asked for.
+func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *edge) {
+	gone := func(x *entry) {
+		x.refs &^= awaiting
+		a.replace(x, 0)
+		e.names = append(e.names, x.name)
+	}
+	for _, name := range r.removed {
+		if x := findEntry(entries, a.store.findName(t, name)); x != nil {
+			gone(x)
+		}
+	}
+	if kind == stepLoose { // a name that was asked for may be answered by a resource of another
+		for _, name := range r.aliases {
+			if x := findEntry(entries, a.store.findName(t, name)); x != nil {
+				x.refs &^= awaiting
+			}
+		}
+	}
+	if kind != stepState || !t.wildcard() {
+		return
+	}
+	sent := slices.Clone(a.names)
+	slices.Sort(sent)
+	for i := range entries {
+		if _, ok := slices.BinarySearch(sent, entries[i].name); !ok && entries[i].content != 0 {
+			gone(&entries[i])
+		}
+	}
+}
+
+// sumRefs adds up the changes of each name, sorted by type.
+func sumRefs(refs []refChange) []refChange {
+	slices.SortFunc(refs, func(x, y refChange) int {
+		return cmp.Or(cmp.Compare(x.typ, y.typ), cmp.Compare(x.name, y.name))
+	})
+	net := refs[:0]
+	for _, r := range refs {
+		if n := len(net); n > 0 && net[n-1].dep == r.dep {
+			net[n-1].by += r.by
+			continue
+		}
+		net = append(net, r)
+	}
+	return slices.Clone(slices.DeleteFunc(net, func(r refChange) bool { return r.by == 0 }))
+}
+
+// refer works changes of references, all of one type, into its table. A resource that is referred to for the first time
+// is asked for, one that nothing refers to any more is not; one of two listeners going away leaves their route alone.
+func (a *applier) refer(c *client, refs []refChange, out *applied) {
+	sub := &c.types[refs[0].typ]
+	a.sum = a.sum[:0]
+	for _, r := range refs {
+		a.sum = binary.LittleEndian.AppendUint32(a.sum, uint32(r.name))
+		a.sum = binary.LittleEndian.AppendUint32(a.sum, uint32(int32(r.by)))
+	}
+	e, _ := a.store.follow(sub.table, step{stepRefer, xxhash.Sum64(a.sum)}, func() ([]entry, *edge, error) {
+		entries, e := a.count(sub.table, refs)
+		return entries, e, nil
+	})
+	a.move(sub, e.to, e.dropped, out)
+	if len(e.ask.add)+len(e.ask.del) > 0 {
+		out.requests = append(out.requests, e.ask)
+	}
+}
+
+// count works refs, sorted by name, into a copy of base's entries.
+func (a *applier) count(base *table, refs []refChange) ([]entry, *edge) {
+	a.missing = a.missing[:0]
+	for _, r := range refs {
+		if r.by > 0 && base.find(r.name) == nil {
+			a.missing = append(a.missing, r.name)
+		}
+	}
+	entries := inserted(base.entries, a.missing)
+	e := &edge{ask: resubscription{typ: refs[0].typ}}
+	for _, r := range refs {
+		x := findEntry(entries, r.name)
+		if x == nil {
+			continue
+		}
+		before := x.count()
+		x.refs += uint32(r.by)
+		switch name := a.store.names[r.name].key.name; {
+		case before == 0:
+			x.refs |= awaiting
+			e.ask.add = append(e.ask.add, name)
+		case x.count() == 0:
+			x.refs, x.content = 0, 0
+			e.ask.del = append(e.ask.del, name)
+			e.dropped = append(e.dropped, r.name)
+		}
+	}
+	return pruned(entries), e
+}
+
+// restart puts a client on a new stream, on which all that it asks for by name is awaited again.
+func (a *applier) restart(sub *subscription) {
+	e, _ := a.store.follow(sub.table, step{kind: stepRestart}, func() ([]entry, *edge, error) {
+		entries := slices.Clone(sub.table.entries)
+		for i := range entries {
+			if entries[i].count() > 0 {
+				entries[i].refs |= awaiting
+			}
+		}
+		return entries, &edge{}, nil
+	})
+	a.move(sub, e.to, nil, &applied{})
+}
+
+// demand has c ask for names of which it did not ask before.
+func (a *applier) demand(c *client, names []string) resubscription {
+	sub := &c.types[wds]
+	var refs []refChange
+	for _, name := range names {
+		n := a.store.name(wds, []byte(name))
+		defer a.store.dropName(n)
+		if e := sub.table.find(n); e == nil || e.count() == 0 {
+			refs = append(refs, refChange{dep{wds, n}, 1})
+		}
+	}
+	slices.SortFunc(refs, func(x, y refChange) int { return cmp.Compare(x.name, y.name) })
+	refs = slices.Compact(refs)
+	if len(refs) == 0 {
+		return resubscription{typ: wds}
+	}
+	var out applied
+	a.refer(c, refs, &out)
+	if len(out.requests) == 0 {
+		return resubscription{typ: wds}
+	}
+	return out.requests[0]
 }

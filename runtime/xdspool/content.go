@@ -79,16 +79,24 @@ const (
 	clusterName      = 1
 	clusterType      = 2
 	clusterEDSConfig = 3
+	clusterSocket    = 24
+	clusterMatches   = 43
+	matchSocket      = 3
 	edsServiceName   = 2
 	clusterTypeEDS   = 3
 )
 
-// cluster finds the EDS resource of a cluster: service_name, or else the cluster's own name (Envoy EdsClusterImpl).
+// cluster finds the EDS resource of a cluster, service_name or else the cluster's own name (Envoy EdsClusterImpl), and its
+// secrets.
 func (f *facts) cluster(b []byte) error {
 	var name, config []byte
 	var kind uint64
-	err := eachField(b, func(x field) error {
+	err := eachField(b, func(x field) (err error) {
 		switch {
+		case x.num == clusterSocket && x.kind == protowire.BytesType:
+			err = f.transportSocket(x.bytes)
+		case x.num == clusterMatches && x.kind == protowire.BytesType:
+			err = eachMessage(x.bytes, matchSocket, f.transportSocket)
 		case x.num == clusterName && x.kind == protowire.BytesType:
 			name = x.bytes
 		case x.num == clusterType && x.kind == protowire.VarintType:
@@ -96,7 +104,7 @@ func (f *facts) cluster(b []byte) error {
 		case x.num == clusterEDSConfig && x.kind == protowire.BytesType:
 			config = x.bytes
 		}
-		return nil
+		return err
 	})
 	if err != nil || kind != clusterTypeEDS {
 		return err

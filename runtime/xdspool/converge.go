@@ -182,7 +182,7 @@ func (t *tracker) look(ch *change, c *client, now time.Time) {
 // subscribed reports whether c is subscribed to a resource of w.
 func (c *client) subscribed(w *watchpoint) bool {
 	sub := &c.types[w.typ]
-	if w.typ.wildcard() {
+	if !sub.byName(w.typ) {
 		return sub.active
 	}
 	return slices.ContainsFunc(w.names, func(n nameID) bool { return sub.table.find(n) != nil })
@@ -196,7 +196,7 @@ func (c *client) count(s *store, w *watchpoint, marker ip, with, without *int) {
 		switch {
 		case e != nil && s.holds(e.content, marker):
 			*with++
-		case e != nil || w.typ.wildcard() && sub.started:
+		case e != nil || !sub.byName(w.typ) && sub.started:
 			*without++
 		}
 	}

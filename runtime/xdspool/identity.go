@@ -6,6 +6,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"github.com/plscript/plscript/runtime"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
@@ -44,9 +45,10 @@ func (c *Config) node(p runtime.Proxy) (*core.Node, error) {
 		Cluster:       p.App + "." + p.Namespace, // Istio pkg/bootstrap: SERVICE_CLUSTER_NAME app.namespace
 		Metadata:      meta,
 		UserAgentName: "envoy",
+		Extensions:    c.Fidelity.extensions(),
 	}
 	if p.Class == runtime.ClassZtunnel {
-		n.Cluster, n.UserAgentName = "", ""
+		n.Cluster, n.UserAgentName, n.Extensions = "", "", nil
 	}
 	if p.Region != "" || p.Zone != "" {
 		n.Locality = &core.Locality{Region: p.Region, Zone: p.Zone}
@@ -54,12 +56,26 @@ func (c *Config) node(p runtime.Proxy) (*core.Node, error) {
 	return n, nil
 }
 
+// encodedNode is node as it goes on the wire.
+func (c *Config) encodedNode(p runtime.Proxy) ([]byte, error) {
+	n, err := c.node(p)
+	if err != nil {
+		return nil, err
+	}
+	b, err := proto.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("node of %s: %w", p.Key(), err)
+	}
+	return b, nil
+}
+
 // metadata is the node metadata (Istio pkg/model NodeMetadata and BootstrapNodeMetadata); its booleans are strings.
 // The user's additions come first and cannot change who the proxy is.
 func (c *Config) metadata(p runtime.Proxy) map[string]any {
-	m := maps.Clone(c.Metadata)
-	if m == nil {
-		m = map[string]any{}
+	m := make(map[string]any, len(c.Metadata)+len(p.Metadata)+20)
+	maps.Copy(m, c.Metadata)
+	for k, v := range p.Metadata {
+		m[k] = v
 	}
 	if p.Class != runtime.ClassZtunnel {
 		c.envoyMetadata(m, p)
@@ -86,6 +102,7 @@ func (c *Config) envoyMetadata(m map[string]any, p runtime.Proxy) {
 		"INTERCEPTION_MODE":     "REDIRECT",
 		"ENVOY_STATUS_PORT":     15021,
 		"ENVOY_PROMETHEUS_PORT": 15090,
+		"METADATA_DISCOVERY":    fmt.Sprint(p.Class == runtime.ClassWaypoint || m["ENABLE_HBONE"] == "true"),
 		"PILOT_SAN":             []any{"istiod.istio-system.svc"},
 		"PROXY_CONFIG": map[string]any{
 			"configPath":               "./etc/istio/proxy",

@@ -10,6 +10,7 @@ const (
 	listenerDefaultChain  = 25
 	apiListenerConfig     = 1
 	chainFilters          = 3
+	chainTransportSocket  = 6
 	filterName            = 1 // of network, listener and HTTP filters alike
 	filterTypedConfig     = 4 // of network and HTTP filters
 	filterConfigDiscovery = 5 // of network, listener and HTTP filters alike
@@ -20,7 +21,7 @@ const (
 	connectionManagerURL  = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 )
 
-// listener finds the routes (RDS) and filter configurations (ECDS) that a listener refers to.
+// listener finds the routes (RDS), filter configurations (ECDS) and secrets (SDS) that a listener refers to.
 func (f *facts) listener(b []byte) error {
 	return eachField(b, func(x field) error {
 		if x.kind != protowire.BytesType {
@@ -28,7 +29,7 @@ func (f *facts) listener(b []byte) error {
 		}
 		switch x.num {
 		case listenerChains, listenerDefaultChain:
-			return eachMessage(x.bytes, chainFilters, f.networkFilter)
+			return f.filterChain(x.bytes)
 		case listenerFilters:
 			_, err := f.filter(x.bytes)
 			return err
@@ -38,6 +39,19 @@ func (f *facts) listener(b []byte) error {
 				return err
 			}
 			return f.connectionManager(config)
+		}
+		return nil
+	})
+}
+
+func (f *facts) filterChain(b []byte) error {
+	return eachField(b, func(x field) error {
+		switch {
+		case x.kind != protowire.BytesType:
+		case x.num == chainFilters:
+			return f.networkFilter(x.bytes)
+		case x.num == chainTransportSocket:
+			return f.transportSocket(x.bytes)
 		}
 		return nil
 	})

@@ -5,15 +5,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/plscript/plscript/runtime"
 )
 
 // stats is what the pool counts. All of it is guarded by the pool's mutex.
 type stats struct {
-	class   [numClasses]classStats
-	types   [numTypes]typeStats
-	wasted  int
-	awaited map[answer]time.Time // since when, for subscriptions on open streams that were not answered yet
+	class     [numClasses]classStats
+	types     [numTypes]typeStats
+	wasted    int
+	unchanged int
+	awaited   map[answer]time.Time // since when, for subscriptions on open streams that were not answered yet
+}
+
+func newStats() stats {
+	s := stats{awaited: map[answer]time.Time{}}
+	for t := range s.types {
+		for _, h := range []**hdrhistogram.Histogram{&s.types[t].first, &s.types[t].sync, &s.types[t].ack} {
+			*h = hdrhistogram.New(1, longest, streamDigits)
+		}
+	}
+	return s
 }
 
 type classStats struct {
@@ -23,6 +35,22 @@ type classStats struct {
 
 type typeStats struct {
 	responses, resources, removed, bytes, nacks int
+
+	first *hdrhistogram.Histogram // from the first request on a stream to the first response
+	sync  *hdrhistogram.Histogram // ... until all that was asked for is answered and ACKed
+	ack   *hdrhistogram.Histogram // from a response to its ACK
+}
+
+// streamDigits is the precision of what is timed of streams: a fiftieth of the memory of three digits, times thirty.
+const streamDigits = 2
+
+// timed notes an ACK, sent at now, of a response that had come took before.
+func (s *typeStats) timed(t typ, sub *subscription, now time.Time, took time.Duration) {
+	recordTimes(s.ack, took, 1)
+	if !sub.complete && sub.settled(t) {
+		sub.complete = true
+		recordTimes(s.sync, now.Sub(sub.since), 1)
+	}
 }
 
 // answer is what a client waits for after it has subscribed.
@@ -31,26 +59,57 @@ type answer struct {
 	typ    typ
 }
 
-// patience is how long a subscription may go without an answer before it counts as never answered. A busy istiod takes
-// seconds; what it refuses without a word (a secret over plaintext) never comes.
+// patience is how long a subscription may go without an answer before it counts as never answered, unless told
+// otherwise. A busy istiod takes seconds.
 const patience = 30 * time.Second
+
+// secretPatience is how long Envoy's listeners wait for what they can do without. istiod refuses a secret without a word,
+// and leaves initial_fetch_timeout at its 15 s so that the rest goes on (Istio pilot/pkg/security/model SDSAdsConfig); for
+// everything else it sets no limit.
+const secretPatience = 15 * time.Second
+
+func (p *Pool) patience(t typ) time.Duration {
+	if t == sds {
+		return min(secretPatience, p.cfg.Fidelity.Patience)
+	}
+	return p.cfg.Fidelity.Patience
+}
+
+// giveUp has proxies go on without the secrets that have not come in time: they count as unanswered, and do not keep the
+// proxy from being synced.
+func (p *Pool) giveUp(now time.Time) {
+	for a, since := range p.stats.awaited {
+		if a.typ == sds && now.Sub(since) >= p.patience(sds) && !a.client.types[sds].gaveUp {
+			a.client.types[sds].gaveUp = true
+			p.updateSynced(a.client)
+		}
+	}
+}
 
 // watchAnswer keeps track of what c waits for in t.
 func (p *Pool) watchAnswer(c *client, t typ) {
 	a := answer{c, t}
-	if c.types[t].settled(t) {
+	if c.types[t].settled(t) && !c.types[t].gaveUp {
 		delete(p.stats.awaited, a)
 	} else if _, waits := p.stats.awaited[a]; !waits {
 		p.stats.awaited[a] = p.cfg.Clock.Now()
 	}
 }
 
-func (p *Pool) countResponse(t typ, r *response) {
+// countResponse counts a response of c before it is acknowledged.
+func (p *Pool) countResponse(c *client, t typ, r *response, done applied) {
 	s := &p.stats.types[t]
 	s.responses++
-	s.resources += len(r.resources)
-	s.removed += len(r.removed)
-	s.bytes += r.bytes
+	s.resources += r.count
+	s.removed += r.gone
+	s.bytes += done.bytes
+	p.stats.wasted += done.wasted
+	if done.unchanged {
+		p.stats.unchanged++
+	}
+	if sub := &c.types[t]; !sub.answered {
+		recordTimes(s.first, p.cfg.Clock.Now().Sub(sub.since), 1)
+	}
 }
 
 // Read implements [runtime.Meter]: it sets the measures below xds, changes and pushes.
@@ -58,6 +117,7 @@ func (p *Pool) Read(out runtime.Readings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.cfg.Clock.Now()
+	p.giveUp(now)
 	p.readClasses(out, now)
 	p.readTypes(out)
 	p.readChanges(out, now)
@@ -66,7 +126,7 @@ func (p *Pool) Read(out runtime.Readings) {
 func (p *Pool) readClasses(out runtime.Readings, now time.Time) {
 	var unanswered [numClasses]int
 	for a, since := range p.stats.awaited {
-		if now.Sub(since) >= patience {
+		if now.Sub(since) >= p.patience(a.typ) {
 			unanswered[a.client.class]++
 		}
 	}
@@ -105,6 +165,7 @@ func (p *Pool) readTypes(out runtime.Readings) {
 		out[path+".removed"] = int64(s.removed)
 		out[path+".bytes"] = int64(s.bytes)
 		out[path+".nacks"] = int64(s.nacks)
+		readTimes(out, path, s)
 		all.responses += s.responses
 		all.resources += s.resources
 		all.bytes += s.bytes
@@ -113,6 +174,24 @@ func (p *Pool) readTypes(out runtime.Readings) {
 	out["pushes.resources"] = int64(all.resources)
 	out["pushes.bytes"] = int64(all.bytes)
 	out["pushes.wasted"] = int64(p.stats.wasted)
+	out["pushes.unchanged"] = int64(p.stats.unchanged)
+}
+
+// readTimes sets the times of a type, of which there may be none.
+func readTimes(out runtime.Readings, path string, s *typeStats) {
+	if s.first.TotalCount() > 0 {
+		out[path+".firstP50"], out[path+".firstP99"] = percentile(s.first, 50), percentile(s.first, 99)
+	}
+	if s.sync.TotalCount() > 0 {
+		out[path+".syncP50"], out[path+".syncP99"] = percentile(s.sync, 50), percentile(s.sync, 99)
+	}
+	if s.ack.TotalCount() > 0 {
+		out[path+".ackP99"] = percentile(s.ack, 99)
+	}
+}
+
+func percentile(h *hdrhistogram.Histogram, p float64) time.Duration {
+	return micros(h.ValueAtPercentile(p))
 }
 
 func (p *Pool) readChanges(out runtime.Readings, now time.Time) {
@@ -148,6 +227,23 @@ func (p *Pool) Open() int {
 		n += p.stats.class[i].open
 	}
 	return n
+}
+
+// AddressStatus is one istiod as the pool sees it.
+type AddressStatus struct {
+	Address string // host:port
+	Open    int    // streams open to it now
+}
+
+// Addresses returns how the open streams are spread over the istiods.
+func (p *Pool) Addresses() []AddressStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []AddressStatus
+	for _, a := range p.addresses {
+		out = append(out, AddressStatus{a.name, a.open})
+	}
+	return out
 }
 
 // ProxyStatus is one proxy as the pool sees it, for comparison with istiod's syncz page.
@@ -196,7 +292,7 @@ func (c *client) typeStatus() []TypeStatus {
 			continue
 		}
 		held := 0
-		for _, e := range sub.table {
+		for _, e := range sub.table.entries {
 			if e.content != 0 {
 				held++
 			}

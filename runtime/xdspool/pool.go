@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"time"
 
 	"github.com/plscript/plscript/runtime"
 	"google.golang.org/grpc/codes"
@@ -30,17 +29,32 @@ type Config struct {
 	IstioVersion string
 	ClusterID    string // "" means "Kubernetes"
 	MeshDomain   string // "" means "cluster.local"
-	// Metadata is added to the node metadata of every proxy. It cannot change who the proxy is.
+	// Metadata is added to the node metadata of every proxy, below the proxy's own. It cannot change who the proxy is.
 	Metadata map[string]any
+
+	// Auth finds what proxies show istiod; nil means plaintext, and nothing is shown.
+	Auth Authenticator
+	// StreamsPerConnection is how many streams may share a connection; 0 and 1 give each its own, as in life. Streams share
+	// only where the TLS configuration of their credentials is the same one.
+	StreamsPerConnection int
+	Fidelity             Fidelity
+}
+
+// address is one istiod.
+type address struct {
+	name string
+	pace *pacer
+	open int // streams; guarded by Pool.mu
 }
 
 // Pool is the XDS clients of a mesh. It implements [runtime.Proxies], [runtime.PodEvents], [runtime.Changes] and
 // [runtime.Meter]; all of its methods may be called from anywhere, before, while and after it runs.
 type Pool struct {
-	cfg     Config
-	paces   []*pacer  // one an address
-	scratch sync.Pool // of *response
-	running sync.WaitGroup
+	cfg       Config
+	addresses []*address
+	transport transport
+	scratch   sync.Pool // of *response
+	running   sync.WaitGroup
 
 	mu      sync.Mutex
 	ctx     context.Context // what clients run under: Run's; nil before and after
@@ -77,21 +91,25 @@ func New(cfg Config) *Pool {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.New(rand.NewPCG(0, 0))
 	}
+	if cfg.Fidelity.Patience == 0 {
+		cfg.Fidelity.Patience = patience
+	}
 	s := newStore()
 	p := &Pool{
-		cfg:     cfg,
-		scratch: sync.Pool{New: func() any { return new(response) }},
-		members: map[string]*member{},
-		podIPs:  map[string]string{},
-		store:   s,
-		applier: applier{store: s},
+		cfg:       cfg,
+		transport: transport{perConnection: cfg.StreamsPerConnection},
+		scratch:   sync.Pool{New: func() any { return new(response) }},
+		members:   map[string]*member{},
+		podIPs:    map[string]string{},
+		store:     s,
+		applier:   applier{store: s},
 		// The uid of a pod's workload (Istio pilot/pkg/serviceregistry/ambient generatePodUID).
 		tracker: newTracker(s, func(pod string) string { return cfg.ClusterID + "//Pod/" + pod }),
-		stats:   stats{awaited: map[answer]time.Time{}},
+		stats:   newStats(),
 		ends:    map[codes.Code]bool{},
 	}
-	for range cfg.Addresses {
-		p.paces = append(p.paces, newPacer(cfg.Clock, cfg.ConnectRate))
+	for _, a := range cfg.Addresses {
+		p.addresses = append(p.addresses, &address{name: a, pace: newPacer(cfg.Clock, cfg.ConnectRate)})
 	}
 	return p
 }
@@ -141,13 +159,12 @@ func (p *Pool) Close() {
 	}
 }
 
-// nextAddress returns the address of the next connect, in turn, and its pacer.
-func (p *Pool) nextAddress() (string, *pacer) {
+// nextAddress returns the address of the next connect, in turn.
+func (p *Pool) nextAddress() *address {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := p.turns % len(p.paces)
 	p.turns++
-	return p.cfg.Addresses[i], p.paces[i]
+	return p.addresses[(p.turns-1)%len(p.addresses)]
 }
 
 // random returns a number in [0, 1).

@@ -95,6 +95,11 @@ func (p *Pool) reconcile(key string) {
 func (p *Pool) start(proxy runtime.Proxy) *client {
 	ctx, cancel := context.WithCancel(p.ctx)
 	c := &client{pool: p, proxy: proxy, class: classIndex(proxy.Class), cancel: cancel}
+	c.speak(&p.cfg)
+	for t := range c.types {
+		c.types[t].table = p.store.empty[t]
+		p.store.hold(p.store.empty[t])
+	}
 	p.tracker.join(c)
 	p.running.Go(func() { c.run(ctx) })
 	return c
@@ -107,7 +112,8 @@ func (p *Pool) remove(c *client) {
 	p.shut(c)
 	p.tracker.leave(c)
 	for t := range c.types {
-		p.store.clear(&c.types[t].table)
+		p.store.release(c.types[t].table)
+		c.types[t].table = p.store.empty[t]
 	}
 }
 
@@ -115,6 +121,7 @@ func (p *Pool) remove(c *client) {
 func (p *Pool) opened(c *client) {
 	if !c.open {
 		c.open = true
+		c.now.at.open++
 		p.stats.class[c.class].open++
 	}
 }
@@ -123,8 +130,10 @@ func (p *Pool) opened(c *client) {
 func (p *Pool) shut(c *client) {
 	if c.open {
 		c.open = false
+		c.now.at.open--
 		p.stats.class[c.class].open--
 	}
+	c.now = nil
 	for t := range c.types {
 		delete(p.stats.awaited, answer{c, typ(t)})
 		c.types[t].active = false

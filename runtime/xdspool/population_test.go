@@ -125,7 +125,7 @@ func TestRefusedConnectsAreCountedAndTriedAgain(t *testing.T) {
 	f.until(t, runtime.Readings{
 		"xds.synced": int64(1), "xds.rejected": int64(3), "xds.sidecar.rejected": int64(3), "xds.disconnects": int64(0),
 	})
-	if r := f.paces[0].rate; r >= initialRate {
+	if r := f.addresses[0].pace.rate; r >= initialRate {
 		t.Errorf("rate is %v after refusals", r)
 	}
 }
@@ -186,11 +186,12 @@ func TestIdentity(t *testing.T) {
 	t.Parallel()
 	cfg := New(Config{
 		IstioVersion: "1.31.0",
-		Metadata:     map[string]any{"NAME": "usurper", "INTERCEPTION_MODE": "TPROXY", "DNS_CAPTURE": "true"},
+		Metadata:     map[string]any{"NAME": "usurper", "INTERCEPTION_MODE": "TPROXY", "DNS_CAPTURE": "false"},
 	}).cfg
 	p := runtime.Proxy{
 		Class: runtime.ClassGateway, Namespace: "ns", Name: "gw-1", IP: "10.1.2.3", Node: "n1", ServiceAccount: "sa", App: "gw",
 		Labels: map[string]string{"app": "gw"}, Zone: "z", Region: "r",
+		Metadata: map[string]string{"OWN": "x", "DNS_CAPTURE": "true", "NAMESPACE": "usurped"},
 	}
 	n, err := cfg.node(p)
 	if err != nil {
@@ -206,7 +207,7 @@ func TestIdentity(t *testing.T) {
 		"OWNER": "kubernetes://apis/apps/v1/namespaces/ns/deployments/gw", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "10.1.2.3",
 		"LABELS": map[string]any{"app": "gw"}, "ISTIO_VERSION": "1.31.0", "MESH_ID": "cluster.local", "DNS_CAPTURE": "true",
 		"INTERCEPTION_MODE": "TPROXY", "ENVOY_STATUS_PORT": 15021., "ENVOY_PROMETHEUS_PORT": 15090.,
-		"PILOT_SAN": []any{"istiod.istio-system.svc"},
+		"PILOT_SAN": []any{"istiod.istio-system.svc"}, "METADATA_DISCOVERY": "false", "OWN": "x",
 	}
 	if d := cmp.Diff(want, meta); d != "" {
 		t.Errorf("metadata (-want +got):\n%s", d)
@@ -227,7 +228,7 @@ func TestGarbageEndsTheStream(t *testing.T) {
 	}
 	var r response
 	for _, b := range []string{"\xff", "\x12\xff\xff\xff\xff\x0f", "\x12\x00", "\x2a\x02\xff\xfe", "\x0b\x0c"} {
-		if err := r.scan([]byte(b)); err == nil {
+		if err := r.scan([]byte(b), false); err == nil && r.parse() == nil {
 			t.Errorf("%q was accepted", b)
 		}
 	}

@@ -1,6 +1,7 @@
 package xdspool
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -9,8 +10,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Field numbers of envoy.service.discovery.v3.DeltaDiscoveryResponse and Resource.
+// Field numbers of envoy.service.discovery.v3.DeltaDiscoveryResponse, DiscoveryResponse (which agrees on the first four)
+// and Resource.
 const (
+	responseVersion   = 1
 	responseResources = 2
 	responseTypeURL   = 4
 	responseNonce     = 5
@@ -19,6 +22,7 @@ const (
 	resourceVersion = 1
 	resourceBody    = 2
 	resourceName    = 3
+	resourceAliases = 4
 )
 
 // maxResources bounds what one response may hold; istiod's largest (a wildcard Address answer) is one resource per
@@ -32,55 +36,88 @@ type resource struct {
 	sum           uint64 // xxhash of body
 }
 
-// response is a scanned delta response; it may be used again.
+// response is a received response; it may be used again. Reading it goes in two steps: scan finds what every response is
+// looked at for, and parse the resources, which is needed only if no other client has had the same before.
 type response struct {
+	state          bool // SotW: it is all there is of its type, and not what has changed
 	typeURL, nonce []byte
-	resources      []resource
-	removed        [][]byte
-	bytes          int // of all bodies
+	version        []byte // SotW
+	sum            uint64 // of all resources and removals
+	count, gone    int    // how many there are
+	wire           []byte
+
+	resources []resource
+	removed   [][]byte
+	aliases   [][]byte // of all resources
+	bytes     int      // of all bodies
 }
 
-// scan reads b, a DeltaDiscoveryResponse, without copying. After an error the type URL and nonce may still be set, as
-// far as they were read, so that the response can be refused by its nonce.
-func (r *response) scan(b []byte) error {
-	*r = response{resources: r.resources[:0], removed: r.removed[:0]}
-	var broken error
+// scan reads the outermost fields of b without copying. After an error the type URL and nonce may still be set, as far
+// as they were read, so that the response can be refused by its nonce.
+func (r *response) scan(b []byte, state bool) error {
+	*r = response{resources: r.resources[:0], removed: r.removed[:0], aliases: r.aliases[:0], wire: b, state: state}
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
 		if err != nil {
-			return fmt.Errorf("delta response: %w", err)
+			return fmt.Errorf("response: %w", err)
 		}
 		b = rest
 		if f.kind != protowire.BytesType {
 			continue
 		}
 		switch f.num {
+		case responseVersion:
+			r.version = f.bytes
 		case responseTypeURL:
 			r.typeURL = f.bytes
 		case responseNonce:
 			r.nonce = f.bytes
 		case responseRemoved:
-			if !utf8.Valid(f.bytes) {
-				broken = errors.New("delta response: a removed name is not UTF-8")
-			}
-			r.removed = append(r.removed, f.bytes)
+			r.gone++
+			r.mix(f)
 		case responseResources:
-			if len(r.resources) == maxResources {
-				return fmt.Errorf("delta response: more than %d resources", maxResources)
+			if r.count++; r.count > maxResources {
+				return fmt.Errorf("response: more than %d resources", maxResources)
 			}
-			// A broken resource does not hide the nonce, which comes after it on the wire.
-			if err := r.addResource(f.bytes); err != nil {
-				broken = err
-			}
+			r.mix(f)
 		}
 	}
-	if !utf8.Valid(r.nonce) {
+	if !utf8.Valid(r.nonce) || !utf8.Valid(r.version) {
 		r.nonce = nil
-		return errors.New("delta response: the nonce is not UTF-8")
+		return errors.New("response: the nonce or version is not UTF-8")
 	}
-	return broken
+	return nil
 }
 
+// mix adds a resource or removal to the sum.
+func (r *response) mix(f field) {
+	var b [17]byte
+	binary.LittleEndian.PutUint64(b[:], r.sum)
+	binary.LittleEndian.PutUint64(b[8:], xxhash.Sum64(f.bytes))
+	b[16] = byte(f.num)
+	r.sum = xxhash.Sum64(b[:])
+}
+
+// parse finds the resources and removals.
+func (r *response) parse() error {
+	return eachField(r.wire, func(f field) error {
+		switch {
+		case f.kind != protowire.BytesType:
+		case f.num == responseRemoved && !r.state:
+			if !utf8.Valid(f.bytes) {
+				return errors.New("response: a removed name is not UTF-8")
+			}
+			r.removed = append(r.removed, f.bytes)
+		case f.num == responseResources && r.state:
+			return r.addBody(f.bytes)
+		case f.num == responseResources:
+			return r.addResource(f.bytes)
+		}
+		return nil
+	})
+}
+
+// addResource adds a resource of a delta response.
 func (r *response) addResource(b []byte) error {
 	var res resource
 	for len(b) > 0 {
@@ -99,11 +136,35 @@ func (r *response) addResource(b []byte) error {
 			res.version = f.bytes
 		case resourceBody:
 			res.body = f.bytes
+		case resourceAliases:
+			r.aliases = append(r.aliases, f.bytes)
 		}
 	}
 	if len(res.name) == 0 {
-		return errors.New("delta response: a resource has no name")
+		return errors.New("response: a resource has no name")
 	}
+	return r.add(res)
+}
+
+// addBody adds a resource of a SotW response, which is an Any alone. The name is its message's first field in all types
+// but the name table's, of which there is one.
+func (r *response) addBody(b []byte) error {
+	value, err := message(b, anyValue)
+	if err != nil {
+		return fmt.Errorf("resource: %w", err)
+	}
+	const ownName = 1
+	name, err := message(value, ownName)
+	if err != nil {
+		return fmt.Errorf("resource: %w", err)
+	}
+	if string(r.typeURL) == nds.url() {
+		name = nil
+	}
+	return r.add(resource{name: name, body: b})
+}
+
+func (r *response) add(res resource) error {
 	if !utf8.Valid(res.name) || !utf8.Valid(res.version) {
 		return fmt.Errorf("resource %q: name or version is not UTF-8", res.name)
 	}

@@ -253,8 +253,17 @@ func TestScanResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := response{removed: [][]byte{{1}}, bytes: 3} // used before
-	if err := r.scan(b); err != nil {
+	if err := r.scan(b, false); err != nil {
 		t.Fatal(err)
+	}
+	if r.count != 2 || r.gone != 2 {
+		t.Errorf("counted %d resources and %d removals", r.count, r.gone)
+	}
+	if err := r.parse(); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.aliases) != 1 || string(r.aliases[0]) != "alias" {
+		t.Errorf("aliases %q", r.aliases)
 	}
 	if string(r.typeURL) != cds.url() || string(r.nonce) != "n" || len(r.resources) != 2 || len(r.removed) != 2 {
 		t.Errorf("got %+v", r)
@@ -268,7 +277,9 @@ func TestScanResponse(t *testing.T) {
 		t.Errorf("%d bytes", r.bytes)
 	}
 	for cut := range b {
-		_ = r.scan(b[:cut]) // must not panic
+		if r.scan(b[:cut], false) == nil { // must not panic
+			_ = r.parse()
+		}
 	}
 }
 
@@ -309,25 +320,26 @@ func FuzzScan(f *testing.F) {
 	f.Add(uint8(wds), binary.AppendUvarint([]byte{0x12}, 1<<40))
 	f.Add(uint8(eds), bytes.Repeat([]byte{0x12, 0x02}, 100))
 	f.Fuzz(func(t *testing.T, of uint8, b []byte) {
+		state := of >= 128
 		of %= numTypes
 		_, _ = scanContent(typ(of), b)
 		var r response
-		err := r.scan(b)
-		if len(r.resources)+len(r.removed) > len(b) {
-			t.Fatalf("%d resources in %d bytes", len(r.resources), len(b))
+		err := r.scan(b, state)
+		if r.count+r.gone > len(b) {
+			t.Fatalf("%d resources in %d bytes", r.count, len(b))
 		}
 		if err != nil {
 			return
 		}
 		s := newStore()
-		c := &client{}
+		c := newClient(s)
 		c.types[of].active = true
 		a := applier{store: s}
 		if _, err := a.apply(c, typ(of), &r); err != nil && len(s.contentIndex) > 0 {
 			t.Fatalf("a refused response left %d contents", len(s.contentIndex))
 		}
 		for i := range c.types {
-			s.clear(&c.types[i].table)
+			s.release(c.types[i].table)
 		}
 		if len(s.nameIndex)+len(s.contentIndex)+len(s.hosts) > 0 {
 			t.Fatalf("left: %v %v", s.nameIndex, s.contentIndex)

@@ -64,6 +64,7 @@ type server struct {
 	discovery.UnimplementedAggregatedDiscoveryServiceServer
 	address  string
 	sessions chan *session
+	states   chan *stateSession
 }
 
 // session is the server's side of one stream.
@@ -80,7 +81,7 @@ func newServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{address: l.Addr().String(), sessions: make(chan *session, 100)}
+	s := &server{address: l.Addr().String(), sessions: make(chan *session, 100), states: make(chan *stateSession, 100)}
 	g := grpc.NewServer()
 	discovery.RegisterAggregatedDiscoveryServiceServer(g, s)
 	go g.Serve(l)

@@ -24,6 +24,8 @@ type store struct {
 	freeContents []contentID
 
 	hosts map[string]*watchpoint // by service host, of the EDS names that watch it
+
+	empty [numTypes]*table // where every client begins
 }
 
 type nameKey struct {
@@ -68,13 +70,17 @@ type watchpoint struct {
 }
 
 func newStore() *store {
-	return &store{
+	s := &store{
 		names:        make([]nameRecord, 1),
 		nameIndex:    map[nameKey]nameID{},
 		contents:     make([]contentRecord, 1),
 		contentIndex: map[contentKey]contentID{},
 		hosts:        map[string]*watchpoint{},
 	}
+	for t := range s.empty {
+		s.empty[t] = &table{users: 1}
+	}
+	return s
 }
 
 // findName returns the id of a name that is in use, or 0, and takes no reference.
@@ -172,6 +178,9 @@ func (s *store) content(t typ, r *resource) (contentID, error) {
 	s.contentIndex[rec.key] = id
 	return id, nil
 }
+
+// keepContent takes a reference; 0 is allowed.
+func (s *store) keepContent(id contentID) { s.contents[id].refs++ }
 
 // dropContent gives up a reference; 0 is allowed.
 func (s *store) dropContent(id contentID) {

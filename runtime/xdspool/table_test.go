@@ -20,10 +20,20 @@ func scanned(t testing.TB, of typ, res []*discovery.Resource, removed ...string)
 		t.Fatal(err)
 	}
 	r := &response{}
-	if err := r.scan(b); err != nil {
+	if err := r.scan(b, false); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// newClient is a client that holds nothing.
+func newClient(s *store) *client {
+	c := &client{}
+	for t := range c.types {
+		c.types[t].table = s.empty[t]
+		s.hold(s.empty[t])
+	}
+	return c
 }
 
 // TestTablesAgreeWithMaps applies random clusters to a client and compares what it asks for with a plain model.
@@ -32,7 +42,7 @@ func TestTablesAgreeWithMaps(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	s := newStore()
 	a := applier{store: s}
-	c := &client{}
+	c := newClient(s)
 	held := map[string]string{} // EDS name by cluster
 	asked := map[string]bool{}
 	for round := range 500 {
@@ -61,20 +71,20 @@ func TestTablesAgreeWithMaps(t *testing.T) {
 		for _, service := range held {
 			want[service] = true
 		}
-		if len(want) != len(asked) || len(c.types[cds].table) != len(held) || len(c.types[eds].table) != len(want) {
-			t.Fatalf("round %d: holds %d of %d clusters, asks for %d of %d", round, len(c.types[cds].table), len(held), len(asked), len(want))
+		if len(want) != len(asked) || len(c.types[cds].table.entries) != len(held) || len(c.types[eds].table.entries) != len(want) {
+			t.Fatalf("round %d: holds %d of %d clusters, asks for %d of %d", round, len(c.types[cds].table.entries), len(held), len(asked), len(want))
 		}
 		for _, sub := range c.types {
-			if !slices.IsSortedFunc(sub.table, func(x, y entry) int { return int(x.name) - int(y.name) }) {
+			if !slices.IsSortedFunc(sub.table.entries, func(x, y entry) int { return int(x.name) - int(y.name) }) {
 				t.Fatalf("round %d: the table is not sorted", round)
 			}
 		}
-		if c.types[eds].outstanding != len(want) {
-			t.Fatalf("round %d: %d names outstanding, want %d", round, c.types[eds].outstanding, len(want))
+		if c.types[eds].table.outstanding != len(want) {
+			t.Fatalf("round %d: %d names outstanding, want %d", round, c.types[eds].table.outstanding, len(want))
 		}
 	}
-	s.clear(&c.types[cds].table)
-	s.clear(&c.types[eds].table)
+	s.release(c.types[cds].table)
+	s.release(c.types[eds].table)
 	if n := len(s.nameIndex) + len(s.contentIndex) + len(s.hosts); n != 0 {
 		t.Errorf("%d things left", n)
 	}
@@ -104,7 +114,7 @@ func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	a := applier{store: s}
-	clients := []*client{{}, {}}
+	clients := []*client{newClient(s), newClient(s)}
 	for round := range 1000 {
 		name := func(i int) string { return fmt.Sprintf("Kubernetes//Pod/ns/p%d", i) }
 		addr := fmt.Sprintf("10.0.%d.%d", round/250, round%250)
@@ -118,7 +128,7 @@ func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	if len(s.names) > 20 || len(s.contents) > 20 || len(s.nameIndex) != 10 || len(s.contentIndex) != 10 {
 		t.Errorf("%d names in %d, %d contents in %d", len(s.nameIndex), len(s.names), len(s.contentIndex), len(s.contents))
 	}
-	if n := len(clients[0].types[wds].table); n != 10 {
+	if n := len(clients[0].types[wds].table.entries); n != 10 {
 		t.Errorf("the client holds %d", n)
 	}
 }
@@ -136,7 +146,8 @@ func benchmarkResponse(b *testing.B, n int) (*client, *applier, []byte) {
 		clusters = append(clusters, edsCluster(name))
 		assignments = append(assignments, assignment(name, ips...))
 	}
-	c, a := &client{}, &applier{store: newStore()}
+	s := newStore()
+	c, a := newClient(s), &applier{store: s}
 	if _, err := a.apply(c, cds, scanned(b, cds, clusters)); err != nil {
 		b.Fatal(err)
 	}
@@ -154,7 +165,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.SetBytes(int64(len(wire)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := r.scan(wire); err != nil {
+		if err := r.scan(wire, false); err != nil {
 			b.Fatal(err)
 		}
 		if _, err := a.apply(c, eds, &r); err != nil {

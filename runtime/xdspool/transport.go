@@ -2,14 +2,12 @@ package xdspool
 
 import (
 	"context"
-	"fmt"
-	"math"
+	"crypto/tls"
+	"sync"
 	"time"
 
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
+	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/xdspool/h2"
 )
 
 // The agent's connection (Istio pilot/pkg/grpc ClientOptions, pkg/keepalive DefaultOption). A window is a promise, not
@@ -21,51 +19,193 @@ const (
 	dialTimeout      = 5 * time.Second
 )
 
-// bufferSize is that of a connection's read buffer, and of the write buffer it has while it writes. Both are gRPC's
-// 32 KiB otherwise, which would be most of what an idle proxy costs.
-const bufferSize = 4 << 10
+// The methods of the two protocols.
+const (
+	deltaMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+	stateMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+)
 
-var dialOptions = []grpc.DialOption{
-	grpc.WithTransportCredentials(insecure.NewCredentials()),
-	grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-	grpc.WithInitialWindowSize(windowSize),
-	grpc.WithInitialConnWindowSize(windowSize),
-	grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: dialTimeout}),
-	grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.ForceCodecV2(codec{})),
-	grpc.WithReadBufferSize(bufferSize),
-	grpc.WithWriteBufferSize(bufferSize),
-	// A stream that ends ends its connection: what grpc-go would do to keep a channel usable is not wanted.
-	grpc.WithIdleTimeout(0),
-	grpc.WithDisableRetry(),
-	grpc.WithDisableServiceConfig(),
-	grpc.WithDisableHealthCheck(),
-	grpc.WithNoProxy(),
+// Credentials are what one stream shows istiod.
+type Credentials struct {
+	Header []h2.Header
+	TLS    *tls.Config // of the connection; nil means plaintext
 }
 
-var streamDesc = &grpc.StreamDesc{
-	StreamName:    "DeltaAggregatedResources",
-	ClientStreams: true,
-	ServerStreams: true,
+// Authenticator finds the credentials of proxies, before each connect. It is called by many proxies at once.
+type Authenticator interface {
+	Credentials(ctx context.Context, p runtime.Proxy) (Credentials, error)
 }
 
-// stream is one delta ADS stream.
-type stream interface {
-	SendMsg(m any) error // m is a *discovery.DeltaDiscoveryRequest
-	RecvMsg(m any) error // m is a *frame
-}
-
-// openStream connects to address and opens a stream on a connection of its own. Both end with ctx or with close. The
-// server's answer is not waited for: a refusal comes out of the first RecvMsg.
-func openStream(ctx context.Context, address string) (s stream, closeConn func() error, err error) {
-	// The name is resolved by the dialer, on each connect, as the agent does it.
-	conn, err := grpc.NewClient("passthrough:///"+address, dialOptions...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("xds server %s: %w", address, err)
+// credentials are those of one proxy; without an authenticator there are none.
+func (p *Pool) credentials(ctx context.Context, proxy runtime.Proxy) (Credentials, error) {
+	if p.cfg.Auth == nil {
+		return Credentials{}, nil
 	}
-	s, err = conn.NewStream(ctx, streamDesc, discovery.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName)
-	if err != nil {
-		conn.Close()
-		return nil, nil, fmt.Errorf("xds server %s: %w", address, err)
+	return p.cfg.Auth.Credentials(ctx, proxy)
+}
+
+// transport opens streams, each on a connection of its own or several on one.
+type transport struct {
+	perConnection int // 0 and 1 mean a connection of its own
+
+	mu     sync.Mutex
+	shared map[shareKey][]*sharedConn
+}
+
+// shareKey is what streams have to agree on to share a connection: who is at the other end, and as whom we came.
+type shareKey struct {
+	address string
+	tls     *tls.Config
+}
+
+// sharedConn is a connection that takes more streams while it has room.
+type sharedConn struct {
+	ready chan struct{} // closed when conn or err is there
+	conn  *h2.Conn
+	err   error
+	used  int
+	dead  bool
+}
+
+func (t *transport) config(creds Credentials) h2.Config {
+	return h2.Config{
+		TLS: creds.TLS, DialTimeout: dialTimeout, Window: windowSize, KeepaliveTime: keepaliveTime, KeepaliveTimeout: keepaliveTimeout,
+		UserAgent: "grpc-go/1.85.0", // the agent is one
 	}
-	return s, conn.Close, nil
+}
+
+// hold opens a stream of s to address, calls begin with it, and returns why it has ended.
+func (t *transport) hold(ctx context.Context, address string, creds Credentials, s *call, begin func(*h2.Stream) error) error {
+	if t.perConnection > 1 {
+		return t.holdShared(ctx, address, creds, s, begin)
+	}
+	conn, err := h2.Dial(ctx, address, t.config(creds))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := t.open(conn, address, creds, s, begin); err != nil {
+		return err
+	}
+	// The stream's end is the connection's.
+	s.conn = conn
+	err = conn.Serve()
+	select {
+	case first := <-s.ended:
+		return first
+	default:
+		return err
+	}
+}
+
+func (t *transport) open(conn *h2.Conn, address string, creds Credentials, s *call, begin func(*h2.Stream) error) error {
+	method := deltaMethod
+	if s.state {
+		method = stateMethod
+	}
+	stream, err := conn.Open(address, method, creds.Header, s)
+	if err != nil {
+		return err
+	}
+	if err := begin(stream); err != nil {
+		stream.Close()
+		return err
+	}
+	return nil
+}
+
+// holdShared is hold on a connection with others.
+func (t *transport) holdShared(ctx context.Context, address string, creds Credentials, s *call, begin func(*h2.Stream) error) error {
+	key := shareKey{address, creds.TLS}
+	shared, err := t.take(ctx, key, creds)
+	if err != nil {
+		return err
+	}
+	defer t.give(key, shared)
+	if err := t.open(shared.conn, address, creds, s, begin); err != nil {
+		return err
+	}
+	defer func() { s.stream.Close() }()
+	select {
+	case err := <-s.ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// take finds a connection with room, or makes one.
+func (t *transport) take(ctx context.Context, key shareKey, creds Credentials) (*sharedConn, error) {
+	c, made := t.place(key)
+	if made {
+		c.conn, c.err = h2.Dial(ctx, key.address, t.config(creds))
+		close(c.ready)
+		if c.err == nil {
+			go t.serve(c)
+		}
+	}
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		t.give(key, c)
+		return nil, ctx.Err()
+	}
+	if c.err != nil {
+		t.give(key, c)
+		return nil, c.err
+	}
+	return c, nil
+}
+
+// place finds a connection with room, or adds one for the caller to make.
+func (t *transport) place(key shareKey) (c *sharedConn, made bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.shared[key] {
+		if c.used < t.perConnection && !c.dead {
+			c.used++
+			return c, false
+		}
+	}
+	c = &sharedConn{ready: make(chan struct{}), used: 1}
+	if t.shared == nil {
+		t.shared = map[shareKey][]*sharedConn{}
+	}
+	t.shared[key] = append(t.shared[key], c)
+	return c, true
+}
+
+func (t *transport) serve(c *sharedConn) {
+	_ = c.conn.Serve() // each stream is told
+	t.mu.Lock()
+	c.dead = true
+	t.mu.Unlock()
+}
+
+// give gives a stream's place back, and closes the connection with the last one.
+func (t *transport) give(key shareKey, c *sharedConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.err != nil {
+		c.dead = true
+	}
+	if c.used--; c.used > 0 {
+		return
+	}
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	list := t.shared[key]
+	for i := range list {
+		if list[i] == c {
+			list[i] = list[len(list)-1]
+			list = list[:len(list)-1]
+			break
+		}
+	}
+	if t.shared[key] = list; len(list) == 0 {
+		delete(t.shared, key)
+	}
 }

@@ -15,8 +15,12 @@ const (
 	nds
 	wds
 	wads
+	workloads
 	numTypes = iota
 )
+
+// healthURL is that of the agent's health reports, which are requests without an answer (Istio pkg/model HealthInfoType).
+const healthURL = "type.googleapis.com/istio.v1.HealthInformation"
 
 func (t typ) url() string    { return runtime.XDSTypes[t].URL }
 func (t typ) String() string { return runtime.XDSTypes[t].Name }
@@ -41,9 +45,13 @@ func (t typ) wildcard() bool {
 	return true
 }
 
-// envoyOrder is the order in which Envoy (re)subscribes on a new stream; ztunnelOrder is ztunnel's.
+// versioned reports whether a client says on reconnect which versions of t it holds. The agent, which keeps name tables,
+// does not (Istio pkg/istio-agent/xds_proxy_delta.go).
+func (t typ) versioned() bool { return t != nds }
+
+// envoyOrder is the order in which Envoy and its agent (re)subscribe on a new stream; ztunnelOrder is ztunnel's.
 var (
-	envoyOrder   = []typ{cds, eds, lds, rds, ecds}
+	envoyOrder   = []typ{cds, workloads, eds, lds, nds, rds, sds, ecds}
 	ztunnelOrder = []typ{wds, wads}
 )
 

@@ -14,7 +14,7 @@ func TestNumbersAgreeWithTheDeclarations(t *testing.T) {
 		t.Fatalf("%d types, %d classes", len(runtime.XDSTypes), len(runtime.ProxyClasses))
 	}
 	for name, typ := range map[string]typ{
-		"cds": cds, "eds": eds, "lds": lds, "rds": rds, "sds": sds, "ecds": ecds, "nds": nds, "wds": wds, "wads": wads,
+		"cds": cds, "eds": eds, "lds": lds, "rds": rds, "sds": sds, "ecds": ecds, "nds": nds, "wds": wds, "wads": wads, "workload": workloads,
 	} {
 		if runtime.XDSTypes[typ].Short != name || typ.String() != strings.ToUpper(name) {
 			t.Errorf("%s is %v", name, runtime.XDSTypes[typ])

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"maps"
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// Complete adds to a new object what the api-server would, with the plugins that it enables by itself. A Pod is completed
+// for node, which may be nil; a Service by [CompleteService]. It changes no map or slice that obj came with.
+func Complete(obj Object, node *corev1.Node) error {
+	switch o := obj.(type) {
+	case *corev1.Namespace:
+		completeNamespace(o)
+	case *corev1.Node:
+		completeNode(o)
+	case *corev1.Pod:
+		return completePod(o, node)
+	case *discoveryv1.EndpointSlice:
+		o.Generation = 1
+	case *corev1.ServiceAccount:
+		if len(o.Secrets) > 0 {
+			return ErrUnknown
+		}
+	case *coordinationv1.Lease:
+		if o.Spec.Strategy != nil || o.Spec.PreferredHolder != nil {
+			return ErrUnknown
+		}
+	default:
+		return ErrUnknown
+	}
+	return nil
+}
+
+// completeNamespace follows pkg/registry/core/namespace, namespaceStrategy.PrepareForCreate.
+func completeNamespace(ns *corev1.Namespace) {
+	ns.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
+	if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
+		ns.Spec.Finalizers = append(slices.Clone(ns.Spec.Finalizers), corev1.FinalizerKubernetes)
+	}
+	// A default, but one that selectors of webhooks see before anything is read.
+	ns.Labels = with(ns.Labels, map[string]string{corev1.LabelMetadataName: ns.Name})
+}
+
+// completeNode follows plugin/pkg/admission/nodetaint: a Node begins as not ready, whatever its status says.
+func completeNode(n *corev1.Node) {
+	taint := corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule}
+	for i := range n.Spec.Taints {
+		if n.Spec.Taints[i].MatchTaint(&taint) {
+			return
+		}
+	}
+	n.Spec.Taints = append(slices.Clone(n.Spec.Taints), taint)
+}
+
+// completePod follows pkg/registry/core/pod, podStrategy.PrepareForCreate, and the plugins DefaultTolerationSeconds,
+// Priority and PodTopologyLabels.
+func completePod(p *corev1.Pod, node *corev1.Node) error {
+	if !simple(p) {
+		return ErrUnknown
+	}
+	p.Generation = 1
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corev1.PodQOSBestEffort}
+	var priority int32
+	preempt := corev1.PreemptLowerPriority
+	p.Spec.Priority, p.Spec.PreemptionPolicy = &priority, &preempt
+	tolerate(p, corev1.TaintNodeNotReady)
+	tolerate(p, corev1.TaintNodeUnreachable)
+	if node == nil {
+		return nil
+	}
+	topology := map[string]string{}
+	for _, key := range []string{corev1.LabelTopologyZone, corev1.LabelTopologyRegion} {
+		if v, ok := node.Labels[key]; ok {
+			topology[key] = v
+		}
+	}
+	p.Labels = with(p.Labels, topology)
+	return nil
+}
+
+// simple reports whether the pod asks for nothing that the api-server computes or rewrites: a QoS class from resources, a
+// priority class, a runtime class, gates, affinities, AppArmor.
+func simple(p *corev1.Pod) bool {
+	s := &p.Spec
+	if s.NodeName == "" || s.PriorityClassName != "" || s.Priority != nil || s.RuntimeClassName != nil || s.Resources != nil || s.Affinity != nil ||
+		len(s.TopologySpreadConstraints)+len(s.SchedulingGates)+len(s.EphemeralContainers)+len(s.Volumes)+len(s.ResourceClaims) > 0 {
+		return false
+	}
+	if c := s.SecurityContext; c != nil && (c.AppArmorProfile != nil || c.SeccompProfile != nil) {
+		return false
+	}
+	for _, c := range slices.Concat(s.InitContainers, s.Containers) {
+		if len(c.Resources.Requests)+len(c.Resources.Limits)+len(c.Resources.Claims) > 0 || c.SecurityContext != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// tolerate lets the pod stay for five minutes on a node with the taint, unless it says otherwise itself
+// (plugin/pkg/admission/defaulttolerationseconds and its default flags).
+func tolerate(p *corev1.Pod, taint string) {
+	for _, t := range p.Spec.Tolerations {
+		if (t.Key == taint || t.Key == "") && (t.Effect == corev1.TaintEffectNoExecute || t.Effect == "") {
+			return
+		}
+	}
+	seconds := int64(300)
+	p.Spec.Tolerations = append(slices.Clip(p.Spec.Tolerations), corev1.Toleration{
+		Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
+	})
+}
+
+// with returns base and more in a new map.
+func with(base, more map[string]string) map[string]string {
+	out := make(map[string]string, len(base)+len(more))
+	maps.Copy(out, base)
+	maps.Copy(out, more)
+	return out
+}

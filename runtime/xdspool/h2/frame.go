@@ -1,0 +1,111 @@
+package h2
+
+import "encoding/binary"
+
+// Frame types, flags, settings and error codes of RFC 9113 that are used here.
+const (
+	frameData         = 0x0
+	frameHeaders      = 0x1
+	frameReset        = 0x3
+	frameSettings     = 0x4
+	framePush         = 0x5
+	framePing         = 0x6
+	frameGoAway       = 0x7
+	frameWindow       = 0x8
+	frameContinuation = 0x9
+
+	flagEndStream  = 0x1
+	flagAck        = 0x1 // of SETTINGS and PING
+	flagEndHeaders = 0x4
+	flagPadded     = 0x8
+	flagPriority   = 0x20
+
+	settingHeaderTable   = 0x1
+	settingPush          = 0x2
+	settingMaxStreams    = 0x3
+	settingInitialWindow = 0x4
+	settingMaxFrame      = 0x5
+
+	errorNone     = 0x0
+	errorRefused  = 0x7
+	errorCancel   = 0x8
+	errorCalmDown = 0xb
+	errorSecurity = 0xc
+
+	frameHeaderSize = 9
+	defaultWindow   = 65535
+	defaultMaxFrame = 16384
+	maxWindow       = 1<<31 - 1
+)
+
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// frameHeader is the beginning of every frame.
+type frameHeader struct {
+	size   int
+	kind   byte
+	flags  byte
+	stream uint32
+}
+
+func parseHeader(b []byte) frameHeader {
+	return frameHeader{
+		size: int(b[0])<<16 | int(b[1])<<8 | int(b[2]), kind: b[3], flags: b[4],
+		stream: binary.BigEndian.Uint32(b[5:]) & maxWindow,
+	}
+}
+
+func appendFrame(b []byte, size int, kind, flags byte, stream uint32) []byte {
+	b = append(b, byte(size>>16), byte(size>>8), byte(size), kind, flags)
+	return binary.BigEndian.AppendUint32(b, stream)
+}
+
+// appendPreface begins a connection. The peer is told to keep no table of header fields, which spares both sides a table
+// for each connection, and to open no streams.
+func appendPreface(b []byte, window int) []byte {
+	b = append(b, preface...)
+	b = appendFrame(b, 3*6, frameSettings, 0, 0)
+	for _, s := range [][2]uint32{{settingHeaderTable, 0}, {settingPush, 0}, {settingInitialWindow, uint32(window)}} {
+		b = binary.BigEndian.AppendUint16(b, uint16(s[0]))
+		b = binary.BigEndian.AppendUint32(b, s[1])
+	}
+	if window > defaultWindow {
+		b = appendWindow(b, 0, window-defaultWindow)
+	}
+	return b
+}
+
+func appendWindow(b []byte, stream uint32, n int) []byte {
+	b = appendFrame(b, 4, frameWindow, 0, stream)
+	return binary.BigEndian.AppendUint32(b, uint32(n))
+}
+
+func appendPing(b []byte, data [8]byte, ack bool) []byte {
+	var flags byte
+	if ack {
+		flags = flagAck
+	}
+	b = appendFrame(b, 8, framePing, flags, 0)
+	return append(b, data[:]...)
+}
+
+func appendReset(b []byte, stream, code uint32) []byte {
+	b = appendFrame(b, 4, frameReset, 0, stream)
+	return binary.BigEndian.AppendUint32(b, code)
+}
+
+// appendBlock is a header block, in as many frames as it takes.
+func appendBlock(b []byte, stream uint32, block []byte, maxFrame int) []byte {
+	kind := byte(frameHeaders)
+	for {
+		n, flags := min(len(block), maxFrame), byte(0)
+		if n == len(block) {
+			flags = flagEndHeaders
+		}
+		b = append(appendFrame(b, n, kind, flags, stream), block[:n]...)
+		if block = block[n:]; len(block) == 0 {
+			return b
+		}
+		kind = frameContinuation
+	}
+}
