@@ -80,22 +80,12 @@ func checkPlan(t *testing.T, r *report.Report) {
 		switch {
 		case p.Derived && p.Kind == "EndpointSlice" && got < p.Count:
 			t.Errorf("%v: %d written, at least %d planned", key, got, p.Count)
-		case p.Derived && got > p.Count, p.Derived && p.Kind == "Pod" && got < p.Count-churned(r):
-			t.Errorf("%v: %d written, %d planned", key, got, p.Count)
+		case p.Derived && p.Kind != "EndpointSlice" && got > p.Count:
+			t.Errorf("%v: %d written, at most %d planned", key, got, p.Count)
 		case !p.Derived && got != p.Count:
 			t.Errorf("%v: %d written, %d planned", key, got, p.Count)
 		}
 	}
-}
-
-// churned is how many pods may have been replaced before they ran.
-func churned(r *report.Report) int64 {
-	for _, p := range r.Plan {
-		if p.Kind == "Pod" && p.Verb == "delete" {
-			return p.Count
-		}
-	}
-	return 0
 }
 
 func TestImpossibleThreshold(t *testing.T) {

@@ -2,18 +2,22 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/plscript/plscript/actions"
 	"github.com/plscript/plscript/lang"
@@ -74,10 +78,26 @@ func storeOf(box *sandbox.Sandbox, always bool) *apiwriter.Store {
 	return &apiwriter.Store{Endpoint: box.EtcdEndpoint(), Always: always, Kubelet: cluster.StartPod}
 }
 
-// run carries out the phases of a scenario, without proxies, and demands that it passes. What it made stays.
-func run(t *testing.T, cfg *rest.Config, id string, store *apiwriter.Store, phases string) apiwriter.Stats {
+// job is a scenario to run, without proxies.
+type job struct {
+	id     string
+	phases string // in CUE
+	store  *apiwriter.Store
+	rest   *rest.Config
+	writes *rest.Config // where the writer's requests go; rest unless set
+}
+
+// result is what became of a job, once nothing was under way.
+type result struct {
+	*runtime.Outcome
+	stats     apiwriter.Stats
+	submitted int64
+}
+
+// run carries out a job. What it made stays.
+func run(t *testing.T, j job) result {
 	t.Helper()
-	file := fmt.Sprintf("package s\nname: %q\nphases: [%s]\n", "s", phases)
+	file := fmt.Sprintf("package s\nname: %q\nmaxLateness: \"1m\"\nphases: [%s]\n", "s", j.phases)
 	s, ds := lang.Load(lang.Input{FS: fstest.MapFS{"s.cue": {Data: []byte(file)}}, Path: "s.cue"}, actions.All())
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
@@ -86,14 +106,18 @@ func run(t *testing.T, cfg *rest.Config, id string, store *apiwriter.Store, phas
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
 	}
+	if j.writes == nil {
+		j.writes = j.rest
+	}
 	signal := &runtime.Signal{}
 	w, err := apiwriter.New(apiwriter.Config{
-		REST: cfg, RunID: id, Scenario: "s", Store: store, Journal: io.Discard, Clock: clock{}, Notify: signal,
+		REST: j.writes, RunID: j.id, Scenario: "s", Store: j.store, Journal: io.Discard, Clock: clock{}, Notify: signal,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.New(cluster.Config{REST: cfg, RunID: id, Writer: w, Clock: clock{}, Notify: signal})
+	counted := &countingWriter{Writer: w}
+	c, err := cluster.New(cluster.Config{REST: j.rest, RunID: j.id, Writer: counted, Clock: clock{}, Notify: signal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +125,28 @@ func run(t *testing.T, cfg *rest.Config, id string, store *apiwriter.Store, phas
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	out := g.Run(t.Context(), runtime.Parts{
-		RunID: id, Clock: clock{}, Writer: w, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
+		RunID: j.id, Clock: clock{}, Writer: counted, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
 		Meters: []runtime.Meter{w, c},
 	})
 	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(<-done, w.Close()); err != nil {
 		t.Error(err)
 	}
 	if out.Exit != runtime.ExitPass {
-		t.Fatalf("exit %d: %v %v", out.Exit, out.Err, out.Invalid)
+		t.Errorf("exit %d: %v %v", out.Exit, out.Err, out.Invalid)
 	}
-	return w.Stats()
+	return result{out, w.Stats(), counted.n.Load()}
+}
+
+// countingWriter counts what is submitted.
+type countingWriter struct {
+	*apiwriter.Writer
+	n atomic.Int64
+}
+
+func (w *countingWriter) Submit(ctx context.Context, op runtime.Op) error {
+	w.n.Add(1)
+	return w.Writer.Submit(ctx, op)
 }
 
 // clean removes what the run made and demands that nothing is left of it, addresses of Services included.
@@ -136,39 +168,53 @@ func clean(t *testing.T, cfg *rest.Config, id string) {
 	}
 }
 
-// events counts what a watch of the cluster's pods has shown.
-type events struct{ added, deleted map[string]int }
+// ledger is what an observer of the cluster's pods has seen of a run's, by key.
+type ledger struct {
+	mu             sync.Mutex
+	added, deleted map[string]int
+}
 
-// watchPods counts the events of the run's pods until want holds, by a watch of its own from version on.
-func watchPods(t *testing.T, client *kubernetes.Clientset, version, id string, want func(events) bool) events {
+// observe watches the pods of a run beside everything else, in the way of any controller.
+func observe(t *testing.T, cfg *rest.Config, id string) *ledger {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	w, err := client.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{
-		ResourceVersion: version, LabelSelector: runtime.LabelRun + "=" + id,
+	l := &ledger{added: map[string]int{}, deleted: map[string]int{}}
+	f := informers.NewSharedInformerFactoryWithOptions(clientOf(t, cfg), 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+		o.LabelSelector = runtime.LabelRun + "=" + id
+	}))
+	count := func(m map[string]int, obj any) {
+		if last, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = last.Obj
+		}
+		if pod, ok := obj.(*corev1.Pod); ok {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			m[pod.Namespace+"/"+pod.Name]++
+		}
+	}
+	_, err := f.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { count(l.added, obj) },
+		DeleteFunc: func(obj any) { count(l.deleted, obj) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Stop()
-	e := events{map[string]int{}, map[string]int{}}
-	for !want(e) {
-		ev, ok := <-w.ResultChan()
-		if !ok {
-			t.Fatalf("the watch ended after %d pods added and %d deleted", len(e.added), len(e.deleted))
-		}
-		pod, ok := ev.Object.(*corev1.Pod)
-		if !ok {
-			t.Fatalf("watch: %v", ev.Object)
-		}
-		switch key := pod.Namespace + "/" + pod.Name; ev.Type {
-		case "ADDED":
-			e.added[key]++
-		case "DELETED":
-			e.deleted[key]++
+	f.Start(t.Context().Done())
+	f.WaitForCacheSync(t.Context().Done())
+	return l
+}
+
+// sums are how many pods have come and gone, and how many of them more than once.
+func (l *ledger) sums() (added, deleted int64, twice int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range []map[string]int{l.added, l.deleted} {
+		for _, n := range m {
+			if n > 1 {
+				twice++
+			}
 		}
 	}
-	return e
+	return int64(len(l.added)), int64(len(l.deleted)), twice
 }
 
 type clock struct{}

@@ -80,8 +80,7 @@ func objectsAfter(t *testing.T, cfg *rest.Config, store *apiwriter.Store) map[st
 	t.Helper()
 	const id = "both-backends"
 	defer clean(t, cfg, id)
-	stats := run(t, cfg, id, store, everyType)
-	for _, row := range stats.Rows {
+	for _, row := range run(t, job{id: id, phases: everyType, store: store, rest: cfg}).stats.Rows {
 		want := row.Done
 		switch {
 		case store == nil || row.Kind == "Gateway" || row.Verb != runtime.VerbCreate && row.Kind != "EndpointSlice":
