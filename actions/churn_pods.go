@@ -63,6 +63,12 @@ func (a *churnPods) replacements(ctx context.Context, m *runtime.Mesh, r *rand.R
 	if len(places) == 0 {
 		return nil, errNoPods
 	}
+	if a.Unit == "pod" {
+		return func(int) ([]runtime.Intent, error) {
+			i := r.IntN(len(places))
+			return a.replace(m, places[i:i+1], now)
+		}, nil
+	}
 	units := a.units(places)
 	return func(int) ([]runtime.Intent, error) {
 		unit := units[r.IntN(len(units))]
@@ -73,16 +79,13 @@ func (a *churnPods) replacements(ctx context.Context, m *runtime.Mesh, r *rand.R
 	}, nil
 }
 
-// units groups the places that one arrival replaces together.
+// units groups the places that one arrival replaces together: those of an app or a namespace.
 func (a *churnPods) units(places []runtime.Place) [][]runtime.Place {
 	var out [][]runtime.Place
 	index := map[any]int{}
 	for _, p := range places {
-		var key any = p
-		switch a.Unit {
-		case "app":
-			key = p.App()
-		case "namespace":
+		var key any = p.App()
+		if a.Unit == "namespace" {
 			key = p.App().Namespace
 		}
 		i, ok := index[key]

@@ -1,29 +1,43 @@
 package integration
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/plscript/plscript/runtime/report"
 )
 
-// TestScenarios runs every scenario that the project ships, small, each on a private sandbox, and reads its report.
+// expected is what a scenario's run at its smallest size must show besides passing. A scenario that is not listed has to
+// pass all the same.
+var expected = map[string]struct {
+	proxies map[string]int // synced, by class
+	pushed  []string       // types of which resources were received
+}{
+	"ambient": {map[string]int{"ztunnel": 2, "waypoint": 4}, []string{"cds", "eds", "lds", "wds"}},
+	"sidecar": {map[string]int{"sidecar": 9}, []string{"cds", "eds", "lds", "rds"}},
+	"gateway": {map[string]int{"gateway": 2}, []string{"cds", "eds", "lds", "rds"}},
+}
+
+// matrix is what `plscript matrix` prints.
+type matrix struct {
+	Include []struct{ Name, File, Params string }
+}
+
+// TestScenarios runs every scenario that the project ships at its smallest size, as CI's matrix does, each on a private
+// sandbox, and reads its report.
 func TestScenarios(t *testing.T) {
-	for _, tc := range []struct {
-		file    string
-		params  []string
-		proxies map[string]int
-		pushed  []string
-	}{
-		{"../scenarios/ambient.cue", []string{"namespaces=2", "nodes=2", "duration=5s"}, map[string]int{"ztunnel": 2, "waypoint": 4}, []string{"cds", "eds", "lds", "wds"}},
-		{"../scenarios/sidecar.cue", []string{"namespaces=1", "duration=5s"}, map[string]int{"sidecar": 9}, []string{"cds", "eds", "lds", "rds"}},
-		{"../scenarios/gateway.cue", []string{"namespaces=1", "routes=2"}, map[string]int{"gateway": 2}, []string{"cds", "eds", "lds", "rds"}},
-	} {
-		t.Run(strings.TrimSuffix(strings.TrimPrefix(tc.file, "../scenarios/"), ".cue"), func(t *testing.T) {
-			args := []string{"run", tc.file}
-			for _, p := range tc.params {
-				args = append(args, "-t", p)
-			}
+	var m matrix
+	if err := json.Unmarshal([]byte(run(t, 0, "matrix", "--size", "smallest", "../scenarios").stdout.String()), &m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Include) < len(expected) {
+		t.Fatalf("only %d scenarios in the matrix", len(m.Include))
+	}
+	for _, entry := range m.Include {
+		t.Run(entry.Name, func(t *testing.T) {
+			tc := expected[entry.Name]
+			args := append([]string{"run", entry.File}, strings.Fields(entry.Params)...)
 			p := run(t, 0, args...)
 			if !strings.Contains(p.stdout.String(), "PASS") {
 				t.Errorf("no PASS in\n%s", p.stdout)

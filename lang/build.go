@@ -83,7 +83,14 @@ func (l *load) repair(e errors.Error) bool {
 		if l.misspelled(near, name) {
 			break
 		}
-		l.found.add(ir.Diagnostic{Pos: place(pos), Code: ir.CodeUnknownName, Message: fmt.Sprintf("unknown name %q", name), Suggestion: near})
+		d := ir.Diagnostic{Pos: place(pos), Code: ir.CodeUnknownName, Message: fmt.Sprintf("unknown name %q", name), Suggestion: near}
+		if field := l.textField(src.syntax, pos); field != nil && near == "" {
+			d.Message += fmt.Sprintf("; %q takes a text, which needs quotes", labelName(field))
+			l.found.add(d)
+			l.poisonField(field)
+			return true
+		}
+		l.found.add(d)
 	case "unreferenced alias or let clause %s":
 		l.found.add(ir.Diagnostic{Pos: place(pos), Code: ir.CodeEvaluation, Message: fmt.Sprintf("%q is never used", fmt.Sprint(args[0]))})
 		return dropLet(src.syntax, pos)

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"bytes"
+	"cmp"
 	stderrors "errors"
 	"fmt"
 	"regexp"
@@ -22,22 +24,49 @@ func (f *found) evaluation(files *files, err error, path string, at ir.Pos, near
 		return
 	}
 	e := list[0]
-	if f.follows(e) {
+	if f.follows(e) || f.cyclic && structuralCycle(e) {
 		f.count++
 		f.lost++
 		return
 	}
+	f.cyclic = f.cyclic || structuralCycle(e)
 	d := explain(e)
 	d.Pos, d.Path = at, path
+	anywhere := false // in the value, which is more than the name
 	if d.Code == ir.CodeUnknownName {
-		d.Suggestion = near
+		anywhere = near == ""
+		d.Suggestion = cmp.Or(near, files.nearMember(e))
 	}
-	if !at.IsValid() || path == "" || d.Code == ir.CodeEvaluation {
+	if !at.IsValid() || path == "" || d.Code == ir.CodeEvaluation || anywhere {
 		if p := files.errorPlace(e); p.IsValid() {
 			d.Pos = p
 		}
 	}
 	f.add(d)
+}
+
+// structuralCycle reports whether e says that a value holds itself, which every value that holds it says again.
+func structuralCycle(e errors.Error) bool { return strings.HasPrefix(message(e), "structural cycle") }
+
+// nearMember is what the field that e does not find was probably meant for: a parameter, or a definition of a package.
+func (f *files) nearMember(e errors.Error) string {
+	_, args := e.Msg()
+	if len(args) == 0 {
+		return ""
+	}
+	name := strings.Trim(fmt.Sprint(args[0]), `"`)
+	var candidates []string
+	for _, known := range f.names() {
+		if param, ok := strings.CutPrefix(known, "params."); ok {
+			candidates = append(candidates, param)
+		}
+	}
+	for _, src := range f.main {
+		for spec := range src.syntax.ImportSpecs() {
+			candidates = append(candidates, f.importedNames(importName(spec))...)
+		}
+	}
+	return suggest(name, candidates)
 }
 
 // errorPlace is the first of an error's places that is in the user's files.
@@ -121,13 +150,32 @@ func (f *found) fromPoison(err error) bool {
 
 // syntaxError reports what keeps a file from being parsed: the first error only, since the parser stumbles over most
 // mistakes more than once.
-func (f *found) syntaxError(err error) {
+func (f *found) syntaxError(err error, content []byte) {
 	list := errors.Errors(err)
 	slices.SortStableFunc(list, func(a, b errors.Error) int { return a.Position().Compare(b.Position()) })
 	for _, e := range list {
-		f.add(ir.Diagnostic{Pos: place(e.Position()), Code: ir.CodeSyntax, Message: plain(e)})
+		f.add(ir.Diagnostic{Pos: place(e.Position()), Code: ir.CodeSyntax, Message: plain(e) + quotes(content, e.Position())})
 		return
 	}
+}
+
+var numberBefore, wordAt = regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^[A-Za-z]`)
+
+// quotes is a hint for what probably stands at the place of a syntax error: a text without quotes, or quotes in a text.
+func quotes(content []byte, at token.Pos) string {
+	if !at.IsValid() || at.Offset() > len(content) {
+		return ""
+	}
+	before, after := content[:at.Offset()], content[at.Offset():]
+	switch {
+	case !wordAt.Match(after):
+		return ""
+	case numberBefore.Match(before):
+		return `; a duration, a rate or a name needs quotes, like "10s"`
+	case bytes.HasSuffix(before, []byte(`"`)):
+		return `; inside of "..." use single quotes, like "app.name == 'web'"`
+	}
+	return ""
 }
 
 // phrases turn CUE's messages into ones that need no knowledge of CUE.

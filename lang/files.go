@@ -80,7 +80,7 @@ func (f *files) read(p string) (*source, bool) {
 	f.byName[src.name] = src
 	syntax, err := parser.ParseFile(src.name, content, parser.ParseComments)
 	if err != nil {
-		f.found.syntaxError(err)
+		f.found.syntaxError(err, content)
 		return nil, false
 	}
 	src.syntax = syntax

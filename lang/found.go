@@ -15,6 +15,7 @@ type found struct {
 	causes   map[string]bool // of errors in expressions, so that what follows from them is not reported again
 	count    int             // mistakes met, those already reported included
 	meant    map[string]bool // paths of fields that are there under a wrong name, which is reported
+	cyclic   bool            // a value that holds itself is reported
 	lost     int             // values that cannot be known because of a mistake that is reported elsewhere
 }
 
@@ -33,6 +34,7 @@ func (f *found) add(d ir.Diagnostic) {
 	}
 	key := mistake{d.Pos, d.Code, d.Message}
 	if f.seen[key] {
+		f.lost++
 		return
 	}
 	if f.seen == nil {

@@ -87,6 +87,11 @@ func (c *checker) action(v cue.Value, path string, at ir.Pos) (ir.Fragment, cue.
 func (c *checker) missingAction(v cue.Value, path string, at ir.Pos) bool {
 	d := ir.Diagnostic{Pos: at, Path: join(path, "action"), Code: ir.CodeMissingField, Message: `required field "action" is missing`}
 	for _, m := range members(v) {
+		if _, ok := c.cat.Lookup(m.name); ok {
+			d = ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
+				Message: fmt.Sprintf("unknown field %q: a step names its action like this, {action: %q, ...}", m.name, m.name)}
+			break
+		}
 		if _, common := c.defs.fields(c.defs.anyStep)[m.name]; !common && suggest(m.name, []string{"action"}) != "" {
 			d = ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
 				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: "action"}

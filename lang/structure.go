@@ -40,7 +40,7 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special speci
 			c.value(m.value, pattern, sub, at)
 		}
 	}
-	c.names(v, known, append(unknown, c.misspelled(v, known)...), path, at)
+	c.names(v, known, append(unknown, misspelled(v, known)...), path, at)
 	c.whole(v, path, at, before)
 }
 
@@ -48,7 +48,7 @@ func (c *checker) fields(v, def cue.Value, path string, at ir.Pos, special speci
 // mistake and not two.
 func (c *checker) names(v cue.Value, known map[string]field, unknown []member, path string, at ir.Pos) {
 	missing := map[string]bool{}
-	absent := c.absent(v, known)
+	absent := absent(v, known)
 	for _, name := range absent {
 		missing[name] = known[name].required
 	}
@@ -82,9 +82,9 @@ func (c *checker) names(v cue.Value, known map[string]field, unknown []member, p
 
 // misspelled lists the fields of v that an open definition allows, like any other name, and that were probably meant for
 // a required one that is not there.
-func (c *checker) misspelled(v cue.Value, known map[string]field) []member {
+func misspelled(v cue.Value, known map[string]field) []member {
 	var required []string
-	for _, name := range c.absent(v, known) {
+	for _, name := range absent(v, known) {
 		if known[name].required {
 			required = append(required, name)
 		}
@@ -99,7 +99,7 @@ func (c *checker) misspelled(v cue.Value, known map[string]field) []member {
 }
 
 // absent lists the fields of a definition that v does not have, sorted.
-func (c *checker) absent(v cue.Value, known map[string]field) []string {
+func absent(v cue.Value, known map[string]field) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		if _, ok := lookup(v, name); !ok {

@@ -257,6 +257,9 @@ func (m *Mesh) Places(ctx context.Context, sel *Selector) ([]Place, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Place
+	if sel == nil {
+		out = make([]Place, 0, m.pods)
+	}
 	for _, ns := range m.namespaces {
 		for _, a := range ns.apps {
 			for i, p := range a.pods {

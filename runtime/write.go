@@ -54,7 +54,7 @@ type Op struct {
 	Verb      Verb
 	Object    Object // for a delete only kind, namespace and name are read
 	Priority  Priority
-	Setup     bool         // of a controller while the mesh is loaded: nobody measures its latency, as that of bulk writes
+	Setup     bool         // nobody measures its latency, as that of bulk writes: a controller's while the mesh is loaded
 	Scheduled time.Time    // when the write was due; zero means at submission
 	Done      func(Result) // called exactly once, from a writer goroutine, unless nil; must not block
 }

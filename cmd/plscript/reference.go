@@ -73,7 +73,9 @@ func (r *reference) action(b *bytes.Buffer, a lang.Action) error {
 func (r *reference) cel(b *bytes.Buffer) {
 	b.WriteString("## Expressions\n\nExpressions are CEL, with its standard functions and the extensions for strings, lists, math and sets.\n" +
 		"They are checked before anything runs. A number is compared with any other; durations are written duration('300ms').\n" +
-		"`namespace` and `package` are reserved words of CEL's, hence `ns`.\n\n")
+		"`namespace` and `package` are reserved words of CEL's, hence `ns`.\n\n### Everywhere\n\n")
+	terms(b, standard)
+	b.WriteByte('\n')
 	for _, v := range r.vocabularies {
 		fmt.Fprintf(b, "### In %s\n\n%s\n\n", v.Name, v.Doc)
 		terms(b, v.Values)
@@ -83,6 +85,24 @@ func (r *reference) cel(b *bytes.Buffer) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// standard are the functions of CEL itself and its extensions that scenarios use most.
+var standard = []runtime.Term{
+	{Name: "duration(string)", Type: "duration", Doc: `A length of time: duration("1m30s").`},
+	{Name: "size(list)", Type: "int", Doc: "How many elements a list or a map has, or characters a text; also `x.size()`."},
+	{Name: "x in list", Type: "bool", Doc: "Whether a list has the element, or a map the key."},
+	{Name: "list.all(x, condition)", Type: "bool", Doc: "Whether the condition is true of every element; likewise `exists` and `exists_one`."},
+	{Name: "list.filter(x, condition)", Type: "list", Doc: "The elements of which the condition is true."},
+	{Name: "list.map(x, value)", Type: "list", Doc: "What becomes of each element."},
+	{Name: "has(x.field)", Type: "bool", Doc: "Whether there is the field: a measure without data has none."},
+	{Name: "condition ? a : b", Type: "a or b", Doc: "One of two values."},
+	{Name: "int(x), double(x), string(x)", Type: "int, double, string", Doc: "The value as another type: `double(pods.ready) / double(pods.desired)`, since int divided by int is an int."},
+	{Name: "string.startsWith(string)", Type: "bool", Doc: "Likewise `endsWith`, `contains`, and `matches` with a regular expression (RE2)."},
+	{Name: "string.replace(string, string)", Type: "string", Doc: "Likewise `split`, `substring`, `lowerAscii`, `upperAscii`, `trim`, `format`."},
+	{Name: "lists.range(int)", Type: "list(int)", Doc: "The numbers from 0 to below n; lists have `sort`, `distinct`, `reverse`, `slice`, `flatten`."},
+	{Name: "math.greatest(a, b)", Type: "number", Doc: "Likewise `math.least`, `math.abs`, `math.ceil`, `math.floor`, `math.round`."},
+	{Name: "sets.contains(list, list)", Type: "bool", Doc: "Likewise `sets.equivalent` and `sets.intersects`."},
 }
 
 func terms(b *bytes.Buffer, list []runtime.Term) {

@@ -101,6 +101,7 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	// The cluster's half and the streams outlive an interrupt, as the cleanup needs them.
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.parts.Go(func() { r.report("cluster", r.cluster.Run(beside), cancel) })
+	r.parts.Go(func() { r.writer.Tidy(beside) })
 	r.parts.Go(func() { r.report("xds pool", r.pool.Run(beside), cancel) })
 	if r.meter != nil {
 		r.parts.Go(func() { r.meter.Run(beside) })

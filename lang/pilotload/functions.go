@@ -18,16 +18,15 @@ var errMarked = errors.New("this depends on what is known only when the scenario
 // understood reports whether a template may call a function: those of text/template that are right for marks too, and
 // the commonest of Sprig, which pilot-load offers.
 func understood(name string) bool {
-	_, own := functions()[name]
+	_, own := functions(&work{})[name]
 	return own && name != tickName || slices.Contains([]string{"and", "or", "not", "print", "println"}, name)
 }
 
 // functions are those that templates may call. What would look into a mark is an error, so that nothing wrong comes out.
-func functions() template.FuncMap {
-	rounds := 0
+func functions(w *work) template.FuncMap {
 	return template.FuncMap{
 		tickName: func() (string, error) {
-			if rounds++; rounds > maxRounds {
+			if w.rounds++; w.rounds > maxRounds {
 				return "", fmt.Errorf("its loops run more than %d times", maxRounds)
 			}
 			return "", nil

@@ -20,8 +20,16 @@ var builtinFS embed.FS
 const (
 	maxTemplateBytes = 64 << 10
 	maxRendered      = 256 << 10
-	maxRounds        = 10_000 // of all loops of one rendering
+	maxRounds        = 10_000  // of all loops of one rendering
+	costOfRound      = 4       // as much as that many bytes, or so
+	maxWork          = 8 << 20 // of all renderings, in bytes
 )
+
+// work is what running templates has cost.
+type work struct {
+	rounds int // of the loops of this rendering
+	total  int // what all renderings have cost, in bytes
+}
 
 // goTemplate is one entry of `templates`, or a built-in one.
 type goTemplate struct {
@@ -157,13 +165,16 @@ type rendered struct {
 }
 
 // render runs the template.
-func (t *goTemplate) render(data map[string]any) (*rendered, error) {
-	tmpl, err := template.New("t").Funcs(functions()).AddParseTree("t", t.tree)
+func (t *goTemplate) render(data map[string]any, w *work) (*rendered, error) {
+	w.rounds = 0
+	tmpl, err := template.New("t").Funcs(functions(w)).AddParseTree("t", t.tree)
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
 	out := &limited{left: maxRendered}
-	if err := tmpl.Execute(out, data); err != nil {
+	err = tmpl.Execute(out, data)
+	w.total += costOfRound*w.rounds + out.Len()
+	if err != nil {
 		return nil, err
 	}
 	text := out.String()

@@ -82,6 +82,8 @@ func hostile() map[string]string {
 		"deep parentheses": "templates: {t: '{{" + strings.Repeat("(", 30_000) + "'}",
 		"wide printf":      withTemplate(object+`{{ printf "%999999999d" 1 }}`, "{}"),
 		"loops in loops":   withTemplate(object+strings.Repeat("{{ range 10000 }}", 20)+strings.Repeat("{{ end }}", 20), "{}"),
+		"many costly uses": "templates: {t: '{{ range 9999 }}xxxxxxxxxxxxxxxxxxxx{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
+		"many failures":    "templates: {t: '" + strings.Repeat("{{/**/}}", 200) + "{{ range 99999 }}{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
 		"long output":      withTemplate(object+"{{ range 9999 }}"+strings.Repeat("x", 1000)+"{{ end }}", "{}"),
 		"deep output":      withTemplate(object+"x: {{ range 9999 }}[{{ end }}", "{}"),
 	}

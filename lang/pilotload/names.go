@@ -2,6 +2,7 @@ package pilotload
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,44 +11,50 @@ import (
 
 // namer gives names that do not meet. A name with a count above one stands for name-0, name-1 and so on.
 type namer struct {
-	taken []numbered
+	single map[string]bool
+	ends   map[string][]int // of the single names that end in a number: which, by what is before it
+	many   map[string]int   // the others, with their counts
+	tries  map[string]int   // where to go on looking for a name that is free
 }
 
-type numbered struct {
-	base  string
-	count int
-}
-
-// meets reports whether the two stand for a common name.
-func (a numbered) meets(b numbered) bool {
-	switch {
-	case a.count == 1 && b.count == 1 || a.count > 1 && b.count > 1:
-		return a.base == b.base
-	case a.count > 1:
-		a, b = b, a
-	}
-	rest, ok := strings.CutPrefix(a.base, b.base+"-")
-	n, err := strconv.Atoi(rest)
-	return ok && err == nil && n >= 0 && n < b.count && strconv.Itoa(n) == rest
+func newNamer() *namer {
+	return &namer{single: map[string]bool{}, ends: map[string][]int{}, many: map[string]int{}, tries: map[string]int{}}
 }
 
 // name returns want, or the next name like it that is free.
 func (n *namer) name(want string, count int) string {
-	x := numbered{want, count}
-	for i := 2; n.has(x); i++ {
-		x.base = fmt.Sprintf("%s-x%d", want, i)
+	base := want
+	for !n.free(base, count) {
+		n.tries[want]++
+		base = fmt.Sprintf("%s-x%d", want, n.tries[want]+1)
 	}
-	n.taken = append(n.taken, x)
-	return x.base
+	if count > 1 {
+		n.many[base] = count
+		return base
+	}
+	n.single[base] = true
+	if before, i, ok := numbered(base); ok {
+		n.ends[before] = append(n.ends[before], i)
+	}
+	return base
 }
 
-func (n *namer) has(x numbered) bool {
-	for _, t := range n.taken {
-		if t.meets(x) {
-			return true
-		}
+func (n *namer) free(base string, count int) bool {
+	if count > 1 {
+		return n.many[base] == 0 && !slices.ContainsFunc(n.ends[base], func(i int) bool { return i < count })
 	}
-	return false
+	before, i, ok := numbered(base)
+	return !n.single[base] && (!ok || i >= n.many[before])
+}
+
+// numbered takes a name of several, like "mesh-3", apart.
+func numbered(name string) (base string, i int, ok bool) {
+	at := strings.LastIndexByte(name, '-')
+	if at < 0 {
+		return "", 0, false
+	}
+	i, err := strconv.Atoi(name[at+1:])
+	return name[:at], i, err == nil && strconv.Itoa(i) == name[at+1:]
 }
 
 // maxName leaves room for the numbers that are added to names.
@@ -73,14 +80,14 @@ func valid(s string) string {
 
 // assign names everything. With stable names they are those that pilot-load gives.
 func (r *reader) assign(c *config) {
-	var spaces namer
+	spaces := newNamer()
 	for i, ns := range c.namespaces {
 		want := r.valid(ns.at, ns.name)
 		if c.stableNames && ns.replicas > 1 {
 			want = fmt.Sprintf("%s-%d", want, i)
 		}
-		ns.base = r.free(&spaces, ns.at, want, ns.replicas)
-		var apps namer
+		ns.base = r.free(spaces, ns.at, want, ns.replicas)
+		apps := newNamer()
 		for j, a := range ns.apps {
 			if a.kind == "waypoint" && a.replicas > 1 {
 				r.warnf(a.at.node, a.at.path, ir.CodeValue, "a waypoint has one copy, as namespaces find it by its name: pilot-load makes all %d under one name", a.replicas)
@@ -96,10 +103,10 @@ func (r *reader) assign(c *config) {
 			default:
 				want = fmt.Sprintf("%s-%d-0", want, j)
 			}
-			a.base = r.free(&apps, a.at, want, a.replicas)
+			a.base = r.free(apps, a.at, want, a.replicas)
 		}
 	}
-	var nodes namer
+	nodes := newNamer()
 	for i := range c.nodes {
 		n := &c.nodes[i]
 		n.name = nodes.name(r.valid(n.at, n.name), max(2, n.count)) // nodes have a number also if there is one

@@ -52,6 +52,7 @@ func Import(in Input) Result {
 	}
 	text, err := newWriter(r, c).file()
 	switch {
+	case len(r.errors) > 0:
 	case err != nil:
 		r.errorf(nil, "", ir.CodeInternal, "the scenario cannot be formatted: %v", err)
 	case len(text) > maxScenarioBytes || tokens(text) > maxScenarioTokens:

@@ -29,7 +29,10 @@ type reader struct {
 	lines    []int // where each line starts
 	errors   ir.Diagnostics
 	warnings ir.Diagnostics
-	nodes    int
+	nodes    int // that were walked
+
+	work      work // of running templates
+	exhausted bool // there has been too much of it
 }
 
 func newReader(in Input) *reader {

@@ -28,7 +28,14 @@ func (r *reader) translate(c *config, u use, ofApp bool) translation {
 	if t.failed != nil {
 		return translation{failed: t.failed}
 	}
-	res, err := t.translate(u, ofApp)
+	if r.work.total > maxWork {
+		if !r.exhausted {
+			r.errorf(u.at.node, u.at.path, ir.CodeTooExpensive, "the templates make too much: put what is alike into one entry, with replicas")
+		}
+		r.exhausted = true
+		return translation{failed: errors.New("too much")}
+	}
+	res, err := t.translate(u, ofApp, &r.work)
 	if err != nil {
 		r.untranslated(t, u, err)
 		return translation{failed: err}
@@ -42,7 +49,7 @@ func (r *reader) translate(c *config, u use, ofApp bool) translation {
 	return res
 }
 
-func (t *goTemplate) translate(u use, ofApp bool) (translation, error) {
+func (t *goTemplate) translate(u use, ofApp bool, w *work) (translation, error) {
 	data := maps.Clone(u.config)
 	if _, set := data["Namespace"]; !set || !ofApp {
 		data["Namespace"] = markNamespace
@@ -60,12 +67,12 @@ func (t *goTemplate) translate(u use, ofApp bool) (translation, error) {
 		first = !b // pilot-load turns it over before the first writing too
 	}
 	data["Rand"] = first
-	even, err := t.render(data)
+	even, err := t.render(data, w)
 	if err != nil {
 		return translation{}, err
 	}
 	data["Rand"] = !first
-	odd, err := t.render(data)
+	odd, err := t.render(data, w)
 	if err != nil {
 		return translation{}, err
 	}

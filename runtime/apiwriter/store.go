@@ -7,7 +7,6 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter/internal/etcd"
@@ -37,7 +36,7 @@ type store struct {
 	cluster *surroundings
 }
 
-// newStore returns the backend of cfg.Store. It makes no request.
+// newStore returns the backend of cfg.Store. It makes no request until it is used.
 func newStore(cfg Config, kv kv, api backend, b *budget, l *ledger) *store {
 	return &store{
 		kv: kv, cfg: cfg.Store, api: api, runID: cfg.RunID, clock: cfg.Clock, ledger: l, budget: b,
@@ -91,7 +90,8 @@ func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object)
 	if err := s.complete(ctx, k, obj); err != nil {
 		return answer{}, err
 	}
-	key := k.Key(obj.GetNamespace(), obj.GetName())
+	namespace := obj.GetNamespace()
+	key := k.Key(namespace, obj.GetName())
 	var rev int64
 	if svc, ok := obj.(*corev1.Service); ok {
 		obj, rev, err = s.commitService(ctx, key, ns, svc)
@@ -99,13 +99,11 @@ func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object)
 		rev, err = s.commit(ctx, k, obj, etcd.Txn{If: ns.unchanged(etcd.Version{Key: key})})
 	}
 	if err != nil {
-		s.cluster.forget(obj.GetNamespace())
+		s.cluster.forget(namespace)
 		return answer{}, err
 	}
 	obj.SetResourceVersion(strconv.FormatInt(rev, 10))
-	if n, ok := obj.(*corev1.Node); ok {
-		s.cluster.learn(n)
-	}
+	s.cluster.learn(obj, key, rev)
 	return answer{object: obj, resource: k.Resource, uid: obj.GetUID(), stored: true}, nil
 }
 
@@ -207,22 +205,23 @@ func (s *store) commitService(ctx context.Context, key string, ns *namespaceInfo
 	return nil, 0, registry.ErrUnknown
 }
 
-// update replaces an EndpointSlice that is known in its last version (pkg/registry/discovery/endpointslice,
-// PrepareForUpdate: whatever changes raises the generation).
+// update replaces an EndpointSlice or a Lease that is known in its last version.
 func (s *store) update(ctx context.Context, k registry.Kind, obj runtime.Object) (answer, error) {
 	rev, err := strconv.ParseInt(obj.GetResourceVersion(), 10, 64)
-	if _, ok := obj.(*discoveryv1.EndpointSlice); !ok || err != nil || obj.GetUID() == "" {
+	if err != nil || obj.GetUID() == "" || k.GVK != registry.EndpointSlice.GVK && k.GVK != registry.Lease.GVK {
 		return answer{}, registry.ErrUnknown
 	}
 	if _, err := s.admit(ctx, k, admissionv1.Update, obj); err != nil {
 		return answer{}, err
 	}
-	generation := obj.GetGeneration()
-	obj.SetGeneration(generation + 1)
+	obj = obj.DeepCopyObject().(runtime.Object)
+	if k.GVK == registry.EndpointSlice.GVK {
+		// Whatever changes raises it (pkg/registry/discovery/endpointslice, PrepareForUpdate). A Lease has none.
+		obj.SetGeneration(obj.GetGeneration() + 1)
+	}
 	key := k.Key(obj.GetNamespace(), obj.GetName())
 	next, err := s.commit(ctx, k, obj, etcd.Txn{If: []etcd.Version{{Key: key, Rev: rev}}})
 	if err != nil {
-		obj.SetGeneration(generation)
 		return answer{}, err
 	}
 	obj.SetResourceVersion(strconv.FormatInt(next, 10))

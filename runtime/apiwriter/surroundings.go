@@ -89,11 +89,19 @@ func (s *surroundings) forget(namespace string) {
 	delete(s.namespaces, namespace)
 }
 
-// learn remembers a node that was written.
-func (s *surroundings) learn(n *corev1.Node) {
+// learn remembers an object that was stored under key at rev, if others depend on it: hundreds of pods follow a node or a
+// namespace at once.
+func (s *surroundings) learn(obj runtime.Object, key string, rev int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nodes[n.Name] = n
+	switch o := obj.(type) {
+	case *corev1.Node:
+		s.nodes[o.Name] = o
+	case *corev1.Namespace:
+		if !registry.Restricted(o) {
+			s.namespaces[o.Name] = &namespaceInfo{key: key, rev: rev, labels: o.Labels}
+		}
+	}
 }
 
 // node returns the Node of that name, or registry.ErrUnknown if there is none. Nodes and their pods are written side by
@@ -116,7 +124,7 @@ func (s *surroundings) node(ctx context.Context, name string) (*corev1.Node, err
 	if _, err := s.read(ctx, registry.Node.Key("", name), &n); err != nil {
 		return nil, err
 	}
-	s.learn(&n)
+	s.learn(&n, "", 0)
 	return &n, nil
 }
 

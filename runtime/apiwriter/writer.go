@@ -34,6 +34,8 @@ type Writer struct {
 	wg     sync.WaitGroup
 
 	inflight atomic.Int64
+	upkeep   upkeep // nil without a store
+	release  func() // closes the connections
 }
 
 // New returns a writer that is ready; it makes its first request with the first write.
@@ -48,13 +50,21 @@ func New(cfg Config) (*Writer, error) {
 		return nil, fmt.Errorf("apiwriter: %w", err)
 	}
 	if cfg.Store == nil {
-		return start(cfg, api, b, l), nil
+		w := start(cfg, api, b, l)
+		w.release = api.close
+		return w, nil
 	}
 	client, err := etcd.Dial(cfg.Store.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("apiwriter: %w", err)
 	}
-	return start(cfg, newStore(cfg, client, api, b, l), b, l), nil
+	w := start(cfg, newStore(cfg, client, api, b, l), b, l)
+	w.upkeep = client
+	w.release = func() {
+		api.close()
+		client.Close()
+	}
+	return w, nil
 }
 
 // start returns a running writer on any backend; cfg is complete.
@@ -114,8 +124,8 @@ func (w *Writer) Close() error {
 		close(w.closed)
 	})
 	w.wg.Wait()
-	if c, ok := w.backend.(interface{ close() }); ok {
-		c.close()
+	if w.release != nil {
+		w.release()
 	}
 	return w.journal.failure()
 }

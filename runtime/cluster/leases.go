@@ -73,7 +73,7 @@ func renewed(before *coordinationv1.Lease, owner metav1.OwnerReference, verb run
 func (c *Cluster) writeLease(ctx context.Context, n *node, verb runtime.Verb, lease *coordinationv1.Lease) {
 	c.change(ctx, func(e *effects) {
 		n.renews = true
-		e.submit(runtime.Op{Verb: verb, Object: lease, Done: func(res runtime.Result) {
+		e.submit(runtime.Op{Verb: verb, Object: lease, Setup: true, Done: func(res runtime.Result) {
 			c.failed(ctx, "the renewal of a node's lease", lease, res) // the next renewal is its retry
 			c.change(ctx, func(e *effects) {
 				n.renews, n.lease = false, nil // unless it was written, it is read before the next renewal

@@ -115,6 +115,38 @@ func (c *Client) Commit(ctx context.Context, t Txn) (rev int64, ok bool, err err
 	return res.Header.Revision, res.Succeeded, nil
 }
 
+// Usage is how much an etcd holds.
+type Usage struct {
+	Rev   int64 // the last revision
+	File  int64 // bytes that its file takes, which count against its quota
+	InUse int64 // bytes of them that are not free
+}
+
+// Usage returns how much etcd holds now.
+func (c *Client) Usage(ctx context.Context) (Usage, error) {
+	s, err := c.admin.Status(ctx, &pb.StatusRequest{})
+	if err != nil {
+		return Usage{}, fmt.Errorf("etcd: status: %w", err)
+	}
+	return Usage{Rev: s.Header.Revision, File: s.DbSize, InUse: s.DbSizeInUse}, nil
+}
+
+// Compact frees what was replaced or deleted before rev.
+func (c *Client) Compact(ctx context.Context, rev int64) error {
+	if _, err := c.next().Compact(ctx, &pb.CompactionRequest{Revision: rev}); err != nil {
+		return fmt.Errorf("etcd: compact: %w", err)
+	}
+	return nil
+}
+
+// Defragment shrinks the file to what is in use. Meanwhile etcd answers nobody.
+func (c *Client) Defragment(ctx context.Context) error {
+	if _, err := c.admin.Defragment(ctx, &pb.DefragmentRequest{}); err != nil {
+		return fmt.Errorf("etcd: defragment: %w", err)
+	}
+	return nil
+}
+
 func (t Txn) request() *pb.TxnRequest {
 	req := &pb.TxnRequest{}
 	for _, v := range t.If {
