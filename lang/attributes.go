@@ -39,7 +39,7 @@ func (f *files) attribute(a *ast.Attribute, nested bool) {
 		d.Message = fmt.Sprintf("@%s is not available in a scenario", name)
 	default:
 		d.Message = fmt.Sprintf("unknown attribute @%s: a scenario may use @tag", name)
-		d.Suggestion = suggest(name, []string{"tag"})
+		d.Suggestion = ir.Nearest(name, []string{"tag"})
 	}
 	f.found.add(d)
 }

@@ -122,7 +122,7 @@ func importMistake(spec *ast.ImportSpec, format string) ir.Diagnostic {
 	switch format {
 	case "builtin package %q undefined":
 		d.Message = fmt.Sprintf("CUE's standard library has no package %s", spec.Path.Value)
-		d.Suggestion = suggest(strings.Trim(spec.Path.Value, `"`), slices.Sorted(maps.Keys(packages)))
+		d.Suggestion = ir.Nearest(strings.Trim(spec.Path.Value, `"`), slices.Sorted(maps.Keys(packages)))
 	case "imported and not used: %s", "imported and not used: %s as %s":
 		d.Message = fmt.Sprintf("%s is imported but not used", spec.Path.Value)
 	default:
@@ -206,7 +206,7 @@ func (f *files) nearName(name string) string {
 	if slices.Contains(names, "params."+name) {
 		return "params." + name
 	}
-	return suggest(name, names)
+	return ir.Nearest(name, names)
 }
 
 // names are those an expression may have meant: fields, lets and imports of the scenario's files, and params.x for x.

@@ -110,7 +110,7 @@ func (c *checker) nearField(v cue.Value) string {
 	for _, m := range members(descend(c.root, []string{base.Name})) {
 		names = append(names, m.name)
 	}
-	return suggest(name, names)
+	return ir.Nearest(name, names)
 }
 
 // selector is the expression a.b that a value comes from, possibly unified with more, or nil.

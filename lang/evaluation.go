@@ -66,7 +66,7 @@ func (f *files) nearMember(e errors.Error) string {
 			candidates = append(candidates, f.importedNames(importName(spec))...)
 		}
 	}
-	return suggest(name, candidates)
+	return ir.Nearest(name, candidates)
 }
 
 // errorPlace is the first of an error's places that is in the user's files.

@@ -34,7 +34,7 @@ func (c *checker) templateParams(v cue.Value, path string, at ir.Pos) (any bool)
 		if !fromLibrary(m.value) && notAllowed(m.value) {
 			any = true
 			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
-				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: suggest(m.name, templateFields(v))})
+				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: ir.Nearest(m.name, templateFields(v))})
 		}
 	}
 	var names []string
@@ -53,7 +53,7 @@ func (c *checker) templateParams(v cue.Value, path string, at ir.Pos) (any bool)
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		any = true
 		c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(unknown[name], at), Path: path + "." + name, Code: ir.CodeUnknownField,
-			Message: fmt.Sprintf("the template has no parameter %q", name), Suggestion: suggest(name, names)})
+			Message: fmt.Sprintf("the template has no parameter %q", name), Suggestion: ir.Nearest(name, names)})
 	}
 	return any
 }

@@ -183,7 +183,7 @@ func (l *load) unknownParam(root cue.Value, params []param, name, text string) {
 		slices.Sort(names)
 		message += "; it has " + strings.Join(slices.Compact(names), ", ")
 	}
-	l.found.add(ir.Diagnostic{Pos: at, Code: ir.CodeParam, Message: message, Suggestion: suggest(name, names)})
+	l.found.add(ir.Diagnostic{Pos: at, Code: ir.CodeParam, Message: message, Suggestion: ir.Nearest(name, names)})
 }
 
 // literal turns the text of -t into an expression of the parameter's type.

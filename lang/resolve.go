@@ -54,7 +54,7 @@ func (r *resolver) resolve(found *found) {
 				}
 				others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == p.phase.Name })
 				found.add(ir.Diagnostic{Pos: ref.pos, Path: ref.path, Code: ir.CodeUnknownPhase,
-					Message: fmt.Sprintf("unknown phase %q", ref.name), Suggestion: suggest(ref.name, others)})
+					Message: fmt.Sprintf("unknown phase %q", ref.name), Suggestion: ir.Nearest(ref.name, others)})
 			case ref.name == p.phase.Name:
 				found.add(ir.Diagnostic{Pos: ref.pos, Path: ref.path, Code: ir.CodeCycle,
 					Message: fmt.Sprintf("phase %q cannot wait for itself", ref.name)})

@@ -65,7 +65,7 @@ func (c *checker) sizeParam(m member, path string, at ir.Pos, params []param) {
 	}
 	if !known {
 		c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: path, Code: ir.CodeParam,
-			Message: fmt.Sprintf("the scenario has no parameter %q", m.name), Suggestion: suggest(m.name, names)})
+			Message: fmt.Sprintf("the scenario has no parameter %q", m.name), Suggestion: ir.Nearest(m.name, names)})
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *checker) action(v cue.Value, path string, at ir.Pos) (ir.Fragment, cue.
 	frag, ok := c.cat.Lookup(kind)
 	if !ok {
 		d := ir.Diagnostic{Pos: at, Path: path, Code: ir.CodeUnknownAction,
-			Message: fmt.Sprintf("unknown action %q", kind), Suggestion: suggest(kind, c.cat.Kinds())}
+			Message: fmt.Sprintf("unknown action %q", kind), Suggestion: ir.Nearest(kind, c.cat.Kinds())}
 		if d.Suggestion == "" {
 			d.Message += "; there are " + strings.Join(c.cat.Kinds(), ", ")
 		}
@@ -92,7 +92,7 @@ func (c *checker) missingAction(v cue.Value, path string, at ir.Pos) bool {
 				Message: fmt.Sprintf("unknown field %q: a step names its action like this, {action: %q, ...}", m.name, m.name)}
 			break
 		}
-		if _, common := c.defs.fields(c.defs.anyStep)[m.name]; !common && suggest(m.name, []string{"action"}) != "" {
+		if _, common := c.defs.fields(c.defs.anyStep)[m.name]; !common && ir.Nearest(m.name, []string{"action"}) != "" {
 			d = ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeUnknownField,
 				Message: fmt.Sprintf("unknown field %q", m.name), Suggestion: "action"}
 		}

@@ -54,9 +54,9 @@ func (c *checker) names(v cue.Value, known map[string]field, unknown []member, p
 	}
 	required := slices.DeleteFunc(slices.Clone(absent), func(name string) bool { return !known[name].required })
 	for _, m := range unknown {
-		near := suggest(m.name, absent)
+		near := ir.Nearest(m.name, absent)
 		if near == "" {
-			near = suggest(m.name, slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(name string) bool { return name == "action" }))
+			near = ir.Nearest(m.name, slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(name string) bool { return name == "action" }))
 		}
 		if near == "" && len(unknown) == 1 && len(required) == 1 {
 			near = required[0]
@@ -91,7 +91,7 @@ func misspelled(v cue.Value, known map[string]field) []member {
 	}
 	var list []member
 	for _, m := range members(v) {
-		if _, ok := known[m.name]; !ok && suggest(m.name, required) != "" {
+		if _, ok := known[m.name]; !ok && ir.Nearest(m.name, required) != "" {
 			list = append(list, m)
 		}
 	}

@@ -160,7 +160,7 @@ func notListed(alts []alternative, got cue.Value) *ir.Diagnostic {
 	}
 	d := &ir.Diagnostic{Code: ir.CodeValue, Message: fmt.Sprintf("%s, got %s", want, show(got))}
 	if s, err := got.String(); err == nil {
-		d.Suggestion = suggest(s, names)
+		d.Suggestion = ir.Nearest(s, names)
 	}
 	return d
 }

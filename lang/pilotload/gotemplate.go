@@ -20,9 +20,9 @@ var builtinFS embed.FS
 const (
 	maxTemplateBytes = 64 << 10
 	maxRendered      = 256 << 10
-	maxRounds        = 10_000  // of all loops of one rendering
-	costOfRound      = 4       // as much as that many bytes, or so
-	maxWork          = 8 << 20 // of all renderings, in bytes
+	maxRounds        = 5_000   // of all loops of one rendering
+	costOfRound      = 40      // as much as that many bytes, or so
+	maxWork          = 4 << 20 // of all renderings, in bytes
 )
 
 // work is what running templates has cost.
@@ -38,6 +38,7 @@ type goTemplate struct {
 	at     value // where it stands; no node if it is built in
 	failed error // why it cannot be translated
 	tree   *parse.Tree
+	shown  bool // the scenario has it as a comment
 }
 
 // builtins are the templates that pilot-load brings along.

@@ -43,7 +43,7 @@ func TestErrors(t *testing.T) {
 			`c.yaml:11:31: nodes[0].ztunnel: want a mapping, like {}, got "true"`,
 		}},
 		"an unknown template":         {"namespaces: [{configs: [sidecr]}]", []string{`c.yaml:1:25: namespaces[0].configs[0]: there is no template "sidecr" (did you mean "sidecar"?)`}},
-		"a scenario that is too long": {"namespaces:\n" + strings.Repeat("- {}\n", 20_000), []string{"c.yaml:1:1: the scenario would be too long to be read: put what is alike into one entry, with replicas"}},
+		"a scenario that is too long": {"namespaces:\n" + strings.Repeat("- {}\n", 8_000), []string{"c.yaml:1:1: the scenario would be too long to be read: put what is alike into one entry, with replicas"}},
 	} {
 		res := pilotload.Import(pilotload.Input{Name: "c.yaml", Source: []byte(c.yaml)})
 		if d := cmp.Diff(c.want, lines(res.Errors)); d != "" || res.CUE != nil {
@@ -75,17 +75,17 @@ func hostile() map[string]string {
 		"deep":             strings.Repeat("[", 100_000),
 		"deep config":      "namespaces: [{configs: [{name: sidecar, config: {x: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}}]}]",
 		"deep blocks":      deepBlocks(1000),
-		"many keys":        strings.Repeat("k: v\n", 200_000),
-		"many namespaces":  "namespaces:\n" + strings.Repeat("- {}\n", 200_000),
+		"many keys":        strings.Repeat("k: v\n", 60_000),
+		"many namespaces":  "namespaces:\n" + strings.Repeat("- {}\n", 60_000),
 		"long scalar":      "namespaces: [{name: " + strings.Repeat("x", 1_000_000) + "}]",
 		"deep template":    "templates: {t: '" + strings.Repeat("{{if .a}}", 7000) + "'}",
 		"deep parentheses": "templates: {t: '{{" + strings.Repeat("(", 30_000) + "'}",
 		"wide printf":      withTemplate(object+`{{ printf "%999999999d" 1 }}`, "{}"),
 		"loops in loops":   withTemplate(object+strings.Repeat("{{ range 10000 }}", 20)+strings.Repeat("{{ end }}", 20), "{}"),
-		"many costly uses": "templates: {t: '{{ range 9999 }}xxxxxxxxxxxxxxxxxxxx{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
-		"many failures":    "templates: {t: '" + strings.Repeat("{{/**/}}", 200) + "{{ range 99999 }}{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
-		"long output":      withTemplate(object+"{{ range 9999 }}"+strings.Repeat("x", 1000)+"{{ end }}", "{}"),
-		"deep output":      withTemplate(object+"x: {{ range 9999 }}[{{ end }}", "{}"),
+		"many costly uses": "templates: {t: '{{ range 4999 }}xxxxxxxxxxxxxxxxxxxx{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
+		"many failures":    "templates: {t: '" + strings.Repeat("{{/**/}}", 200) + "{{ range 9999 }}{{ end }}'}\nnamespaces: [{configs: [" + strings.Repeat("t,", 20_000) + "]}]",
+		"long output":      withTemplate(object+"{{ range 4999 }}"+strings.Repeat("x", 1000)+"{{ end }}", "{}"),
+		"deep output":      withTemplate(object+"x: {{ range 4999 }}[{{ end }}", "{}"),
 	}
 }
 

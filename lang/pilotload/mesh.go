@@ -149,12 +149,16 @@ func (w *writer) applyStep(ns *namespace, a *app) string {
 	return b.String()
 }
 
-// sourceOf is the user's template of a use, as a comment.
+// maxShown is how long a template may be to be repeated in a comment.
+const maxShown = 2000
+
+// sourceOf is the user's template of a use, as a comment, the first time that it is asked for.
 func (w *writer) sourceOf(u use) string {
 	t := w.c.templates[u.template]
-	if t.at.node == nil || len(t.source) > 2000 {
+	if t.at.node == nil || t.shown || len(t.source) > maxShown {
 		return ""
 	}
+	t.shown = true
 	return comment(indent(strings.TrimRight(t.source, "\n")))
 }
 

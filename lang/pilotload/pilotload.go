@@ -6,6 +6,7 @@
 package pilotload
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/plscript/plscript/lang/ir"
@@ -38,6 +39,8 @@ const (
 	maxScenarioTokens = 100_000
 )
 
+var errTooLong = errors.New("the scenario would be too long to be read: put what is alike into one entry, with replicas")
+
 // Import translates a configuration.
 func Import(in Input) Result {
 	r := newReader(in)
@@ -51,12 +54,15 @@ func Import(in Input) Result {
 		return r.result(nil)
 	}
 	text, err := newWriter(r, c).file()
+	if err == nil && (len(text) > maxScenarioBytes || tokens(text) > maxScenarioTokens) {
+		err = errTooLong
+	}
 	switch {
 	case len(r.errors) > 0:
+	case errors.Is(err, errTooLong):
+		r.errorf(nil, "", ir.CodeTooExpensive, "%v", err)
 	case err != nil:
 		r.errorf(nil, "", ir.CodeInternal, "the scenario cannot be formatted: %v", err)
-	case len(text) > maxScenarioBytes || tokens(text) > maxScenarioTokens:
-		r.errorf(nil, "", ir.CodeTooExpensive, "the scenario would be too long to be read: put what is alike into one entry, with replicas")
 	default:
 		return r.result(text)
 	}

@@ -57,6 +57,9 @@ func (w *writer) file() ([]byte, error) {
 		b.WriteString(thresholds)
 	}
 	b.WriteString("}\n")
+	if b.Len() > 2*maxScenarioBytes {
+		return nil, errTooLong // whatever formatting may save
+	}
 	return tidy(b.String())
 }
 

@@ -52,7 +52,7 @@ func TestMisspelled(t *testing.T) {
 			t.Errorf("%s: fewer than three misspelled fields are tried", kind)
 		}
 	}
-	tooFar := map[string]bool{"minRingSize": true, "matchLabels": true, "randomSampling": true, "section": true, "num": true,
+	tooFar := map[string]bool{"matchLabels": true, "randomSampling": true, "section": true, "num": true,
 		"type": true, "traces": true}
 	for kind, cases := range misspelled {
 		for _, tc := range cases {

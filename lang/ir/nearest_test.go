@@ -1,8 +1,8 @@
-package lang
+package ir
 
 import "testing"
 
-func TestSuggest(t *testing.T) {
+func TestNearest(t *testing.T) {
 	t.Parallel()
 	names := []string{"rate", "rates", "duration", "arrivals", "onError", "maxPending", "for"}
 	for typed, want := range map[string]string{
@@ -10,8 +10,8 @@ func TestSuggest(t *testing.T) {
 		"onerror": "onError", "on_error": "onError", "max-pending": "maxPending", "fro": "for",
 		"colour": "", "x": "", "": "", "rate": "rates",
 	} {
-		if got := suggest(typed, names); got != want {
-			t.Errorf("suggest(%q) = %q, want %q", typed, got, want)
+		if got := Nearest(typed, names); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", typed, got, want)
 		}
 	}
 }
