@@ -101,10 +101,8 @@ func (a *applier) touch(n nameID, out *applied) {
 // respond works r into a copy of base's entries.
 func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]entry, *edge, error) {
 	a.refs, a.missing = a.refs[:0], a.missing[:0]
-	if err := r.parse(); err != nil {
-		return nil, nil, err
-	}
-	if err := a.intern(t, r, t.wildcard()); err != nil {
+	aliases, err := a.intern(t, r, kind)
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, n := range a.names {
@@ -114,10 +112,11 @@ func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]ent
 	}
 	slices.Sort(a.missing)
 	entries := inserted(base.entries, slices.Compact(a.missing))
-	e := &edge{bytes: r.bytes}
+	e := &edge{}
 	for i, n := range a.names {
+		e.bytes += a.store.contents[a.contents[i]].key.size
 		x := findEntry(entries, n)
-		if n == 0 || x == nil {
+		if x == nil {
 			continue // it is not asked for any more: the push was under way
 		}
 		if a.store.sameBody(x.content, a.contents[i]) {
@@ -127,32 +126,43 @@ func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]ent
 		x.refs &^= awaiting
 		e.names = append(e.names, n)
 	}
-	a.remove(entries, t, r, kind, e)
-	e.unchanged = e.wasted == r.count && len(e.names) == r.count
+	e.unchanged = e.wasted == len(r.raw)
+	for _, n := range aliases { // a name that was asked for may be answered by a resource of another
+		if x := findEntry(entries, a.store.findName(t, n)); x != nil {
+			x.refs &^= awaiting
+		}
+	}
+	if a.remove(entries, t, r, kind, e) {
+		e.unchanged = false
+	}
 	e.refs = sumRefs(a.refs)
 	return pruned(entries), e, nil
 }
 
-// intern puts the names and contents of r into a.names and a.contents, with a reference to each that letGo gives back. The
-// name of a resource that nobody asked for is 0.
-func (a *applier) intern(t typ, r *response, all bool) error {
-	for i := range r.resources {
-		id, err := a.store.content(t, &r.resources[i])
+// intern puts the names and contents of r into a.names and a.contents, with a reference to each that letGo gives back. It
+// returns the aliases of the resources where they matter.
+func (a *applier) intern(t typ, r *response, kind stepKind) (aliases [][]byte, err error) {
+	for i, sum := range r.sums {
+		if kind != stepLoose {
+			if name, content, ok := a.store.whole(t, sum); ok {
+				a.names, a.contents = append(a.names, name), append(a.contents, content)
+				continue
+			}
+		}
+		res, err := r.resource(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		a.contents = append(a.contents, id)
-		if all {
-			a.names = append(a.names, a.store.name(t, r.resources[i].name))
-			continue
+		name, content, err := a.store.resource(t, sum, &res)
+		if err != nil {
+			return nil, err
 		}
-		n := a.store.findName(t, r.resources[i].name)
-		if n != 0 {
-			a.store.keepName(n)
+		a.names, a.contents = append(a.names, name), append(a.contents, content)
+		if kind == stepLoose {
+			aliases = append(aliases, res.aliases...)
 		}
-		a.names = append(a.names, n)
 	}
-	return nil
+	return aliases, nil
 }
 
 // letGo gives back what intern took.
@@ -161,9 +171,7 @@ func (a *applier) letGo() {
 		a.store.dropContent(id)
 	}
 	for _, n := range a.names {
-		if n != 0 {
-			a.store.dropName(n)
-		}
+		a.store.dropName(n)
 	}
 	a.names, a.contents = a.names[:0], a.contents[:0]
 }
@@ -182,10 +190,11 @@ func (a *applier) replace(x *entry, id contentID) {
 	x.content = id
 }
 
-// remove takes away what r says is gone: by name, or in SotW by leaving it out where the response is all there is of its
-// type. What is asked for by name stays asked for.
-func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *edge) {
+// remove takes away what r says is gone, and reports whether there was any of it: by name, or in SotW by leaving it out
+// where the response is all there is of its type. What is asked for by name stays asked for.
+func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *edge) (any bool) {
 	gone := func(x *entry) {
+		any = any || x.content != 0
 		x.refs &^= awaiting
 		a.replace(x, 0)
 		e.names = append(e.names, x.name)
@@ -195,15 +204,8 @@ func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *
 			gone(x)
 		}
 	}
-	if kind == stepLoose { // a name that was asked for may be answered by a resource of another
-		for _, name := range r.aliases {
-			if x := findEntry(entries, a.store.findName(t, name)); x != nil {
-				x.refs &^= awaiting
-			}
-		}
-	}
 	if kind != stepState || !t.wildcard() {
-		return
+		return any
 	}
 	sent := slices.Clone(a.names)
 	slices.Sort(sent)
@@ -212,6 +214,7 @@ func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *
 			gone(&entries[i])
 		}
 	}
+	return any
 }
 
 // sumRefs adds up the changes of each name, sorted by type.

@@ -254,6 +254,7 @@ func TestReadSetsWhatIsDeclared(t *testing.T) {
 		for _, h := range []*hdrhistogram.Histogram{st.first, st.sync, st.ack} {
 			recordTimes(h, time.Millisecond, 1)
 		}
+		st.fresh = false
 	}
 	f.mu.Unlock()
 	want, got := map[string]string{}, map[string]string{}

@@ -39,6 +39,9 @@ type typeStats struct {
 	first *hdrhistogram.Histogram // from the first request on a stream to the first response
 	sync  *hdrhistogram.Histogram // ... until all that was asked for is answered and ACKed
 	ack   *hdrhistogram.Histogram // from a response to its ACK
+
+	fresh bool // times is of all that was recorded
+	times map[string]time.Duration
 }
 
 // streamDigits is the precision of what is timed of streams: a fiftieth of the memory of three digits, times thirty.
@@ -46,6 +49,7 @@ const streamDigits = 2
 
 // timed notes an ACK, sent at now, of a response that had come took before.
 func (s *typeStats) timed(t typ, sub *subscription, now time.Time, took time.Duration) {
+	s.fresh = false
 	recordTimes(s.ack, took, 1)
 	if !sub.complete && sub.settled(t) {
 		sub.complete = true
@@ -100,14 +104,15 @@ func (p *Pool) watchAnswer(c *client, t typ) {
 func (p *Pool) countResponse(c *client, t typ, r *response, done applied) {
 	s := &p.stats.types[t]
 	s.responses++
-	s.resources += r.count
-	s.removed += r.gone
+	s.resources += len(r.raw)
+	s.removed += len(r.removed)
 	s.bytes += done.bytes
 	p.stats.wasted += done.wasted
 	if done.unchanged {
 		p.stats.unchanged++
 	}
 	if sub := &c.types[t]; !sub.answered {
+		s.fresh = false
 		recordTimes(s.first, p.cfg.Clock.Now().Sub(sub.since), 1)
 	}
 }
@@ -179,19 +184,22 @@ func (p *Pool) readTypes(out runtime.Readings) {
 
 // readTimes sets the times of a type, of which there may be none.
 func readTimes(out runtime.Readings, path string, s *typeStats) {
-	if s.first.TotalCount() > 0 {
-		out[path+".firstP50"], out[path+".firstP99"] = percentile(s.first, 50), percentile(s.first, 99)
+	if !s.fresh {
+		s.fresh, s.times = true, map[string]time.Duration{}
+		percentiles := func(h *hdrhistogram.Histogram, name string) {
+			if h.TotalCount() > 0 {
+				v := h.ValueAtPercentilesSlice([]float64{50, 99})
+				s.times[name+"P50"], s.times[name+"P99"] = micros(v[0]), micros(v[1])
+			}
+		}
+		percentiles(s.first, "first")
+		percentiles(s.sync, "sync")
+		percentiles(s.ack, "ack")
+		delete(s.times, "ackP50")
 	}
-	if s.sync.TotalCount() > 0 {
-		out[path+".syncP50"], out[path+".syncP99"] = percentile(s.sync, 50), percentile(s.sync, 99)
+	for name, d := range s.times {
+		out[path+"."+name] = d
 	}
-	if s.ack.TotalCount() > 0 {
-		out[path+".ackP99"] = percentile(s.ack, 99)
-	}
-}
-
-func percentile(h *hdrhistogram.Histogram, p float64) time.Duration {
-	return micros(h.ValueAtPercentile(p))
 }
 
 func (p *Pool) readChanges(out runtime.Readings, now time.Time) {

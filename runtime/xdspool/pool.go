@@ -184,7 +184,7 @@ func (p *Pool) notify() {
 const keepScratch = 16 << 10
 
 func (p *Pool) recycle(r *response) {
-	if cap(r.resources) <= keepScratch {
+	if cap(r.raw) <= keepScratch {
 		p.scratch.Put(r)
 	}
 }

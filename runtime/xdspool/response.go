@@ -33,29 +33,27 @@ const maxResources = 4 << 20
 type resource struct {
 	name, version []byte
 	body          []byte // the Any: type URL and value
+	aliases       [][]byte
 	sum           uint64 // xxhash of body
 }
 
 // response is a received response; it may be used again. Reading it goes in two steps: scan finds what every response is
-// looked at for, and parse the resources, which is needed only if no other client has had the same before.
+// looked at for, and resource looks into one of its resources, which is needed only if no client has it yet.
 type response struct {
 	state          bool // SotW: it is all there is of its type, and not what has changed
 	typeURL, nonce []byte
-	version        []byte // SotW
+	version        []byte   // SotW
+	raw            [][]byte // the resources as they are on the wire
+	sums           []uint64 // the xxhash of each
+	removed        [][]byte
 	sum            uint64 // of all resources and removals
-	count, gone    int    // how many there are
-	wire           []byte
-
-	resources []resource
-	removed   [][]byte
-	aliases   [][]byte // of all resources
-	bytes     int      // of all bodies
 }
 
 // scan reads the outermost fields of b without copying. After an error the type URL and nonce may still be set, as far
 // as they were read, so that the response can be refused by its nonce.
 func (r *response) scan(b []byte, state bool) error {
-	*r = response{resources: r.resources[:0], removed: r.removed[:0], aliases: r.aliases[:0], wire: b, state: state}
+	*r = response{raw: r.raw[:0], sums: r.sums[:0], removed: r.removed[:0], state: state}
+	var broken error
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
 		if err != nil {
@@ -65,69 +63,64 @@ func (r *response) scan(b []byte, state bool) error {
 		if f.kind != protowire.BytesType {
 			continue
 		}
-		switch f.num {
-		case responseVersion:
+		switch {
+		case f.num == responseVersion:
 			r.version = f.bytes
-		case responseTypeURL:
+		case f.num == responseTypeURL:
 			r.typeURL = f.bytes
-		case responseNonce:
+		case f.num == responseNonce:
 			r.nonce = f.bytes
-		case responseRemoved:
-			r.gone++
+		case f.num == responseRemoved && !state:
+			if !utf8.Valid(f.bytes) {
+				broken = errors.New("response: a removed name is not UTF-8") // which does not hide the nonce
+			}
+			r.removed = append(r.removed, f.bytes)
 			r.mix(f)
-		case responseResources:
-			if r.count++; r.count > maxResources {
+		case f.num == responseResources:
+			if len(r.raw) == maxResources {
 				return fmt.Errorf("response: more than %d resources", maxResources)
 			}
-			r.mix(f)
+			r.raw = append(r.raw, f.bytes)
+			r.sums = append(r.sums, r.mix(f))
 		}
 	}
 	if !utf8.Valid(r.nonce) || !utf8.Valid(r.version) {
 		r.nonce = nil
 		return errors.New("response: the nonce or version is not UTF-8")
 	}
-	return nil
+	return broken
 }
 
-// mix adds a resource or removal to the sum.
-func (r *response) mix(f field) {
+// mix adds a resource or removal to the sum, and returns its own.
+func (r *response) mix(f field) uint64 {
+	own := xxhash.Sum64(f.bytes)
 	var b [17]byte
 	binary.LittleEndian.PutUint64(b[:], r.sum)
-	binary.LittleEndian.PutUint64(b[8:], xxhash.Sum64(f.bytes))
+	binary.LittleEndian.PutUint64(b[8:], own)
 	b[16] = byte(f.num)
 	r.sum = xxhash.Sum64(b[:])
+	return own
 }
 
-// parse finds the resources and removals.
-func (r *response) parse() error {
-	return eachField(r.wire, func(f field) error {
-		switch {
-		case f.kind != protowire.BytesType:
-		case f.num == responseRemoved && !r.state:
-			if !utf8.Valid(f.bytes) {
-				return errors.New("response: a removed name is not UTF-8")
-			}
-			r.removed = append(r.removed, f.bytes)
-		case f.num == responseResources && r.state:
-			return r.addBody(f.bytes)
-		case f.num == responseResources:
-			return r.addResource(f.bytes)
-		}
-		return nil
-	})
+// resource looks into resource i.
+func (r *response) resource(i int) (resource, error) {
+	parse := r.deltaResource
+	if r.state {
+		parse = r.stateResource
+	}
+	res, err := parse(r.raw[i])
+	if err == nil && (!utf8.Valid(res.name) || !utf8.Valid(res.version)) {
+		err = fmt.Errorf("resource %q: name or version is not UTF-8", res.name)
+	}
+	res.sum = xxhash.Sum64(res.body)
+	return res, err
 }
 
-// addResource adds a resource of a delta response.
-func (r *response) addResource(b []byte) error {
+func (r *response) deltaResource(b []byte) (resource, error) {
 	var res resource
-	for len(b) > 0 {
-		f, rest, err := nextField(b)
-		if err != nil {
-			return fmt.Errorf("resource %q: %w", res.name, err)
-		}
-		b = rest
+	err := eachField(b, func(f field) error {
 		if f.kind != protowire.BytesType {
-			continue
+			return nil
 		}
 		switch f.num {
 		case resourceName:
@@ -137,39 +130,33 @@ func (r *response) addResource(b []byte) error {
 		case resourceBody:
 			res.body = f.bytes
 		case resourceAliases:
-			r.aliases = append(r.aliases, f.bytes)
+			res.aliases = append(res.aliases, f.bytes)
 		}
+		return nil
+	})
+	if err != nil {
+		return res, fmt.Errorf("resource %q: %w", res.name, err)
 	}
 	if len(res.name) == 0 {
-		return errors.New("response: a resource has no name")
+		return res, errors.New("response: a resource has no name")
 	}
-	return r.add(res)
+	return res, nil
 }
 
-// addBody adds a resource of a SotW response, which is an Any alone. The name is its message's first field in all types
-// but the name table's, of which there is one.
-func (r *response) addBody(b []byte) error {
+// stateResource reads a resource of a SotW response, which is an Any alone. The name is its message's first field in all
+// types but the name table's, of which there is one.
+func (r *response) stateResource(b []byte) (resource, error) {
 	value, err := message(b, anyValue)
 	if err != nil {
-		return fmt.Errorf("resource: %w", err)
+		return resource{}, fmt.Errorf("resource: %w", err)
 	}
 	const ownName = 1
 	name, err := message(value, ownName)
 	if err != nil {
-		return fmt.Errorf("resource: %w", err)
+		return resource{}, fmt.Errorf("resource: %w", err)
 	}
 	if string(r.typeURL) == nds.url() {
 		name = nil
 	}
-	return r.add(resource{name: name, body: b})
-}
-
-func (r *response) add(res resource) error {
-	if !utf8.Valid(res.name) || !utf8.Valid(res.version) {
-		return fmt.Errorf("resource %q: name or version is not UTF-8", res.name)
-	}
-	res.sum = xxhash.Sum64(res.body)
-	r.bytes += len(res.body)
-	r.resources = append(r.resources, res)
-	return nil
+	return resource{name: name, body: b}, nil
 }

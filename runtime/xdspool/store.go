@@ -23,6 +23,8 @@ type store struct {
 	contentIndex map[contentKey]contentID
 	freeContents []contentID
 
+	parts map[partKey]contentID // by what they were received as
+
 	hosts map[string]*watchpoint // by service host, of the EDS names that watch it
 
 	empty [numTypes]*table // where every client begins
@@ -53,6 +55,17 @@ type contentRecord struct {
 	refs int32
 	deps []dep // the resources it refers to; each holds a reference to its name
 	ips  []ip
+
+	// What it was first received as: a name, to which it holds a reference, and the hash of all of it. Whoever receives the
+	// same bytes again needs no look into them.
+	name nameID
+	part partKey
+}
+
+// partKey is a resource on the wire, name and version included.
+type partKey struct {
+	typ typ
+	sum uint64
 }
 
 // dep is an interned reference.
@@ -75,6 +88,7 @@ func newStore() *store {
 		nameIndex:    map[nameKey]nameID{},
 		contents:     make([]contentRecord, 1),
 		contentIndex: map[contentKey]contentID{},
+		parts:        map[partKey]contentID{},
 		hosts:        map[string]*watchpoint{},
 	}
 	for t := range s.empty {
@@ -149,6 +163,33 @@ func (s *store) forgetHost(w *watchpoint) {
 	}
 }
 
+// whole returns the name and content of a resource that was received before, and takes a reference to both.
+func (s *store) whole(t typ, sum uint64) (nameID, contentID, bool) {
+	id, ok := s.parts[partKey{t, sum}]
+	if !ok {
+		return 0, 0, false
+	}
+	rec := &s.contents[id]
+	rec.refs++
+	s.names[rec.name].refs++
+	return rec.name, id, true
+}
+
+// resource interns the name and content of r, which has the hash sum on the wire, and takes a reference to both.
+func (s *store) resource(t typ, sum uint64, r *resource) (nameID, contentID, error) {
+	id, err := s.content(t, r)
+	if err != nil {
+		return 0, 0, err
+	}
+	name := s.name(t, r.name)
+	if rec := &s.contents[id]; rec.name == 0 {
+		rec.name, rec.part = name, partKey{t, sum}
+		s.keepName(name)
+		s.parts[rec.part] = id
+	}
+	return name, id, nil
+}
+
 // content interns the content of r and takes a reference to it. Only the first of its kind is looked into.
 func (s *store) content(t typ, r *resource) (contentID, error) {
 	if id := s.contentIndex[contentKey{t, len(r.body), r.sum, string(r.version)}]; id != 0 {
@@ -193,6 +234,10 @@ func (s *store) dropContent(id contentID) {
 	}
 	for _, d := range rec.deps {
 		s.dropName(d.name)
+	}
+	if rec.name != 0 {
+		s.dropName(rec.name)
+		delete(s.parts, rec.part)
 	}
 	delete(s.contentIndex, rec.key)
 	*rec = contentRecord{}
