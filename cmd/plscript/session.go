@@ -23,6 +23,7 @@ import (
 	"github.com/plscript/plscript/runtime/kubeview"
 	"github.com/plscript/plscript/runtime/report"
 	"github.com/plscript/plscript/runtime/xdspool"
+	"github.com/plscript/plscript/runtime/xdspool/auth"
 )
 
 // session is one run of one scenario.
@@ -42,6 +43,7 @@ type session struct {
 	writer  *apiwriter.Writer
 	pool    *xdspool.Pool
 	cluster *cluster.Cluster
+	auth    *auth.Authenticator // nil for plaintext
 	view    *kubeview.View
 	meter   *istiod.Meter
 	self    *report.SelfMeter
@@ -105,6 +107,9 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	r.parts.Go(func() { r.report("xds pool", r.pool.Run(beside), cancel) })
 	if r.meter != nil {
 		r.parts.Go(func() { r.meter.Run(beside) })
+	}
+	if r.auth != nil {
+		r.parts.Go(func() { r.report("credentials", r.auth.Run(beside), cancel) })
 	}
 	if box := r.target.box; box != nil {
 		r.parts.Go(func() { r.report("sandbox", box.Wait(beside), cancel) })
@@ -179,8 +184,11 @@ func (r *session) newParts(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if r.auth, err = r.newAuth(jitter()); err != nil {
+		return err
+	}
 	r.pool = xdspool.New(xdspool.Config{
-		Addresses: []string{r.target.xds}, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
+		Addresses: []string{r.target.xds}, Auth: poolAuth(r.auth), Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
 		IstioVersion: r.target.version, Metadata: r.opt.target.metadata,
 	})
 	var drainer cluster.Drainer // nil where a kube-controller-manager ends namespaces

@@ -13,6 +13,7 @@ import (
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/istiod"
+	"github.com/plscript/plscript/runtime/xdspool/auth"
 	"github.com/plscript/plscript/sandbox"
 )
 
@@ -23,7 +24,9 @@ func targetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "kubeconfig", Usage: "run on the cluster of this kubeconfig `FILE`"},
 		&cli.StringFlag{Name: "context", Usage: "run on the cluster of this kubeconfig `CONTEXT`"},
 		&cli.StringFlag{Name: "yes-this-cluster", Usage: "the `CONTEXT` is meant, although it holds what is not plscript's"},
-		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's plaintext XDS `HOST:PORT`, for a cluster"},
+		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's XDS `HOST:PORT`, for a cluster"},
+		&cli.StringFlag{Name: "auth", Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt or mtls; plaintext in a sandbox and on port 15010, jwt elsewhere"},
+		&cli.BoolFlag{Name: "insecure", Usage: "do not verify istiod's certificate"},
 		&cli.StringFlag{Name: "istiod-address", Usage: "istiod's monitoring `HOST:PORT`, for a cluster"},
 		&cli.StringSliceFlag{Name: "metadata", Aliases: []string{"m"}, Usage: "add `K=V` to the metadata of every proxy; repeatable"},
 		&cli.Float64Flag{Name: "qps", Usage: "at most `N` API requests a second; unlimited unless given"},
@@ -35,6 +38,8 @@ type targetOptions struct {
 	pilot, istiod                     string
 	metadata                          map[string]any
 	qps                               float64
+	auth                              string
+	insecure                          bool
 }
 
 func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
@@ -42,6 +47,7 @@ func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 		sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"),
 		yes: c.String("yes-this-cluster"), pilot: c.String("pilot-address"), istiod: c.String("istiod-address"),
 		metadata: map[string]any{}, qps: c.Float64("qps"),
+		auth: c.String("auth"), insecure: c.Bool("insecure"),
 	}
 	if t.sandbox != "" && t.cluster() {
 		return t, usage("--sandbox does not go with --kubeconfig or --context")
@@ -50,6 +56,9 @@ func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 		if err := sandbox.ValidateName(t.sandbox); err != nil {
 			return t, exit(runtime.ExitUsage, err)
 		}
+	}
+	if _, err := checkAuth(t.auth, ""); err != nil {
+		return t, err
 	}
 	if t.qps < 0 {
 		return t, usage("--qps %v: must not be negative", t.qps)
@@ -68,7 +77,8 @@ func (t targetOptions) cluster() bool { return t.kubeconfig != "" || t.context !
 type target struct {
 	about   string // in words
 	rest    *rest.Config
-	xds     string         // plaintext address
+	xds     string // istiod's XDS address, for the mode of authentication
+	auth    auth.Mode
 	istiod  *istiod.Client // nil if its pages cannot be reached
 	version string         // of istiod; "" if not known
 	box     *sandbox.Sandbox
@@ -77,6 +87,10 @@ type target struct {
 
 // openTarget starts a private sandbox, or finds the one named, or the cluster.
 func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox, runID string) (*target, error) {
+	mode := auth.Mode(opt.target.auth)
+	if mode == "" {
+		mode = auth.Plaintext
+	}
 	switch {
 	case opt.target.cluster():
 		return openCluster(opt.target)
@@ -85,7 +99,7 @@ func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox,
 		if err != nil {
 			return nil, err
 		}
-		return boxTarget(box, "sandbox "+box.Name, false)
+		return authTarget(box, "sandbox "+box.Name, false, mode)
 	}
 	if set.Istiod.Replicas > 1 {
 		return nil, errors.New("sandbox.istiod.replicas: the sandbox runs one istiod; leave it out or set 1")
@@ -100,22 +114,31 @@ func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox,
 		if err != nil {
 			return nil, err
 		}
-		return boxTarget(box, "sandbox "+box.Name, false)
+		return authTarget(box, "sandbox "+box.Name, false, mode)
 	}
 	box, err := sandbox.Start(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return boxTarget(box, "private sandbox", true)
+	return authTarget(box, "private sandbox", true, mode)
 }
 
 func boxTarget(box *sandbox.Sandbox, about string, private bool) (*target, error) {
+	return authTarget(box, about, private, auth.Plaintext)
+}
+
+// authTarget is the sandbox at the port that the mode speaks to.
+func authTarget(box *sandbox.Sandbox, about string, private bool, mode auth.Mode) (*target, error) {
 	cfg, err := box.RESTConfig()
 	if err != nil {
 		return nil, err
 	}
+	address := box.XDSAddress()
+	if secure(mode) {
+		address = box.SecureXDSAddress()
+	}
 	return &target{
-		about: about, rest: cfg, xds: box.XDSAddress(), istiod: istiod.NewClient(box.MonitoringAddress(), nil),
+		about: about, rest: cfg, xds: address, auth: mode, istiod: istiod.NewClient(box.MonitoringAddress(), nil),
 		version: box.IstioVersion, box: box, private: private,
 	}, nil
 }
@@ -136,7 +159,10 @@ func openCluster(t targetOptions) (*target, error) {
 	}
 	out := &target{about: "context " + name, rest: cfg, xds: t.pilot}
 	if out.xds == "" {
-		return nil, errors.New("--pilot-address is needed to run on a cluster: istiod's plaintext XDS port, as in localhost:15010")
+		return nil, errors.New("--pilot-address is needed to run on a cluster: istiod's XDS port, as in localhost:15010")
+	}
+	if out.auth, err = checkAuth(t.auth, out.xds); err != nil {
+		return nil, err
 	}
 	if t.istiod != "" {
 		out.istiod = istiod.NewClient(t.istiod, nil)

@@ -1,0 +1,25 @@
+package integration
+
+import "testing"
+
+// TestAuth syncs every class that a token or a certificate is for, over TLS that is verified against the mesh's root.
+func TestAuth(t *testing.T) {
+	box := sharedSandbox(t)
+	file := scenario(t, `
+name: "auth"
+phases: [{name: "mesh", steps: [
+	{action: "createNodes", count: 1, ztunnel: true},
+	{action: "createNamespaces", count: 1, name: "auth", waypoint: "waypoint", apps: [
+		{name: "waypoint", type: "waypoint"}, {name: "web", type: "sidecar", serviceAccount: "web"}, {name: "edge", type: "gateway"},
+	]},
+	{action: "wait", until: "xds.desired == 4 && xds.synced == 4", timeout: "1m"},
+]}]
+thresholds: [{expr: "xds.nacks == 0 && xds.disconnects == 0"}]
+`)
+	for _, mode := range []string{"jwt", "mtls"} {
+		t.Run(mode, func(t *testing.T) {
+			checkSync(t, run(t, 0, "run", "--sandbox", box.Name, "--auth", mode, file).report(t))
+			checkEmpty(t, box)
+		})
+	}
+}
