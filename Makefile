@@ -18,10 +18,10 @@ NO_RACE  := $(if $(CC_FOUND),,-skipped "the race detector: no C compiler (instal
 UNIT     := $(RACE) -short ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit race integration lint fuzz bench microbench generate verify clean
+.PHONY: help build run test unit race integration lint fuzz bench bench-xds microbench generate verify clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/plscript
 	$(GO) build -buildvcs=auto -ldflags '-s -w' -o $(BIN)/plscript ./cmd/plscript
@@ -57,6 +57,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 
 bench: build ## measure what is promised, and write docs/performance.md
 	$(GO) run ./internal/bench -plscript $(BIN)/plscript
+
+bench-xds: ## the XDS pool against a replay of a real istiod's answers: CPU, memory, idle streams
+	$(GO) test -run '^$$' -bench . -benchtime 3x ./runtime/xdspool/replay
 
 microbench: ## every Go benchmark
 	$(GO) test -short -run '^$$' -bench . -benchmem ./...
