@@ -2,6 +2,7 @@ package xdspool
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,23 @@ func near(t *testing.T, r runtime.Readings, path string, want time.Duration) {
 	}
 }
 
+// taken waits until the readings are as wanted and the pool has noted that everything it received is acknowledged. The
+// server has an ACK a moment before that, and the clock must not go on in between.
+func (f *fixture) taken(t *testing.T, want runtime.Readings) {
+	t.Helper()
+	f.until(t, want)
+	deadline := time.After(patient)
+	for slices.ContainsFunc(f.List(), func(p ProxyStatus) bool {
+		return slices.ContainsFunc(p.Types, func(s TypeStatus) bool { return s.Nonce != s.Acked })
+	}) {
+		select {
+		case <-f.wake:
+		case <-deadline:
+			t.Fatal("a response was not acknowledged")
+		}
+	}
+}
+
 func counts(count, pending, unobserved int) runtime.Readings {
 	return runtime.Readings{
 		"changes.count": int64(count), "changes.endpoint.count": int64(count), "changes.endpoint.pending": int64(pending),
@@ -76,10 +94,10 @@ func TestAddIsHeldWhenEveryPortListsIt(t *testing.T) {
 
 	f.clock.Advance(90 * time.Millisecond)
 	s[0].give(t, otherIP, podIP)
-	f.until(t, runtime.Readings{"pushes.responses": int64(7), "changes.pending": int64(1)})
+	f.taken(t, runtime.Readings{"pushes.responses": int64(7), "changes.pending": int64(1)})
 	f.clock.Advance(100 * time.Millisecond)
 	s[1].push(t, eds, resources{assignment(edsA, podIP)}) // one of the two ports
-	f.until(t, runtime.Readings{"pushes.responses": int64(8), "changes.pending": int64(1)})
+	f.taken(t, runtime.Readings{"pushes.responses": int64(8), "changes.pending": int64(1)})
 	f.clock.Advance(staleness)
 	r := f.readings() // 100ms held, and one pending at 220ms
 	near(t, r, "p50", 100*time.Millisecond)
@@ -106,7 +124,7 @@ func TestRemovalIsHeldWhenNoPortListsIt(t *testing.T) {
 	ch.Written()
 	f.clock.Advance(50 * time.Millisecond)
 	s[0].push(t, eds, resources{assignment(edsA, otherIP)})
-	f.until(t, runtime.Readings{"pushes.responses": int64(4), "changes.pending": int64(1)})
+	f.taken(t, runtime.Readings{"pushes.responses": int64(4), "changes.pending": int64(1)})
 	f.clock.Advance(50 * time.Millisecond)
 	s[0].push(t, eds, resources{assignment(edsA2)})
 	f.until(t, counts(1, 0, 0))
@@ -175,7 +193,7 @@ func TestClosedProxyLeavesTheAudience(t *testing.T) {
 	ch.Written()
 	f.clock.Advance(time.Second)
 	s[0].give(t, podIP)
-	f.until(t, runtime.Readings{"pushes.responses": int64(7)})
+	f.taken(t, runtime.Readings{"pushes.responses": int64(7)})
 	f.Forget("ns/b")
 	f.until(t, counts(1, 0, 0))
 	near(t, f.readings(), "max", time.Second)
@@ -226,7 +244,7 @@ func TestConvergenceOfZtunnels(t *testing.T) {
 
 	f.Track(f.endpoint(false)).Written()
 	s.push(t, wds, resources{workload(podsName, "1", podIP, true)}) // not ready
-	f.until(t, runtime.Readings{"pushes.responses": int64(3), "changes.pending": int64(1)})
+	f.taken(t, runtime.Readings{"pushes.responses": int64(3), "changes.pending": int64(1)})
 	s.push(t, wds, resources{workload(podsName, "2", podIP, false)})
 	f.until(t, counts(1, 0, 0))
 
