@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +23,7 @@ import (
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter"
 	"github.com/plscript/plscript/runtime/cluster"
+	"github.com/plscript/plscript/runtime/runtimetest"
 	"github.com/plscript/plscript/sandbox"
 )
 
@@ -111,13 +111,13 @@ func run(t *testing.T, j job) result {
 	}
 	signal := &runtime.Signal{}
 	w, err := apiwriter.New(apiwriter.Config{
-		REST: j.writes, RunID: j.id, Scenario: "s", Store: j.store, Journal: io.Discard, Clock: clock{}, Notify: signal,
+		REST: j.writes, RunID: j.id, Scenario: "s", Store: j.store, Journal: io.Discard, Clock: runtimetest.Clock{}, Notify: signal,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted := &countingWriter{Writer: w}
-	c, err := cluster.New(cluster.Config{REST: j.rest, RunID: j.id, Writer: counted, Clock: clock{}, Notify: signal})
+	c, err := cluster.New(cluster.Config{REST: j.rest, RunID: j.id, Writer: counted, Clock: runtimetest.Clock{}, Notify: signal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func run(t *testing.T, j job) result {
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	out := g.Run(t.Context(), runtime.Parts{
-		RunID: j.id, Clock: clock{}, Writer: counted, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
+		RunID: j.id, Clock: runtimetest.Clock{}, Writer: counted, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
 		Meters: []runtime.Meter{w, c},
 	})
 	cancel()
@@ -152,7 +152,7 @@ func (w *countingWriter) Submit(ctx context.Context, op runtime.Op) error {
 // clean removes what the run made and demands that nothing is left of it, addresses of Services included.
 func clean(t *testing.T, cfg *rest.Config, id string) {
 	t.Helper()
-	left, err := apiwriter.Clean(context.WithoutCancel(t.Context()), apiwriter.CleanConfig{REST: cfg, RunID: id, Finalize: true, Clock: clock{}})
+	left, err := apiwriter.Clean(context.WithoutCancel(t.Context()), apiwriter.CleanConfig{REST: cfg, RunID: id, Finalize: true, Clock: runtimetest.Clock{}})
 	if err != nil || len(left) > 0 {
 		t.Fatalf("clean: %v %v", left, err)
 	}
@@ -215,26 +215,6 @@ func (l *ledger) sums() (added, deleted int64, twice int) {
 		}
 	}
 	return int64(len(l.added)), int64(len(l.deleted)), twice
-}
-
-type clock struct{}
-
-func (clock) Now() time.Time { return time.Now() }
-
-func (c clock) Sleep(ctx context.Context, d time.Duration) error {
-	due, stop := c.After(d)
-	defer stop()
-	select {
-	case <-due:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (clock) After(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
 }
 
 type noProxies struct{}

@@ -13,28 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 )
-
-// wallClock tells the real time, which inside a synctest bubble is a fake one.
-type wallClock struct{}
-
-func (wallClock) Now() time.Time { return time.Now() }
-
-func (c wallClock) Sleep(ctx context.Context, d time.Duration) error {
-	due, stop := c.After(d)
-	defer stop()
-	select {
-	case <-due:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (wallClock) After(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
-}
 
 // hastyClock tells a time that passes only by waiting, and never waits.
 type hastyClock struct {
@@ -102,7 +82,7 @@ func (b *scriptedBackend) log() []string {
 // startWriter runs a writer on a backend.
 func startWriter(t *testing.T, b backend, adjust func(*Config)) *Writer {
 	t.Helper()
-	cfg := Config{REST: &rest.Config{}, RunID: "r1", Clock: wallClock{}}
+	cfg := Config{REST: &rest.Config{}, RunID: "r1", Clock: runtimetest.Clock{}}
 	if adjust != nil {
 		adjust(&cfg)
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 )
 
 // gate lets a scriptedBackend hold requests until it is opened.
@@ -233,7 +234,7 @@ func (b *flakyBackend) send(ctx context.Context, r request) (answer, error) {
 	if n%3 == 0 {
 		return answer{}, apierrors.NewServiceUnavailable("busy")
 	}
-	if err := (wallClock{}).Sleep(ctx, time.Duration(n%7)*time.Millisecond); err != nil {
+	if err := (runtimetest.Clock{}).Sleep(ctx, time.Duration(n%7)*time.Millisecond); err != nil {
 		return answer{}, err
 	}
 	return b.scriptedBackend.send(ctx, r)

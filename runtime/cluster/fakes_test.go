@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,28 +18,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 )
-
-// bubbleClock tells the time of a synctest bubble.
-type bubbleClock struct{}
-
-func (bubbleClock) Now() time.Time { return time.Now() }
-
-func (c bubbleClock) Sleep(ctx context.Context, d time.Duration) error {
-	due, stop := c.After(d)
-	defer stop()
-	select {
-	case <-due:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (bubbleClock) After(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
-}
 
 // world is a Cluster on a fake api-server, with a writer that carries everything out in order.
 type world struct {
@@ -65,7 +44,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, client: fake.NewClientset(), more: make(chan struct{}, 1)}
-		c, err := newCluster(Config{RunID: "r1", Writer: w, Pods: w, Drainer: w, Clock: bubbleClock{}}, w.client)
+		c, err := newCluster(Config{RunID: "r1", Writer: w, Pods: w, Drainer: w, Clock: runtimetest.Clock{}}, w.client)
 		if err != nil {
 			t.Fatal(err)
 		}
