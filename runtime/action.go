@@ -2,13 +2,11 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime/expr"
-	"github.com/plscript/plscript/runtime/kinds"
 )
 
 // Action is what a step does. The struct it is implemented on is decoded from the scenario file.
@@ -37,9 +35,13 @@ type Env struct {
 	Log     *slog.Logger
 	Params  map[string]any // the scenario's parameters, for templates
 	Limits  Limits
+	Stages  *Stages // counts and times what is neither a write nor a push
+	Services
 
 	when     *rand.Rand // draws when arrivals come
 	state    *state
+	calls    *calls
+	holds    *holds
 	arrivals *arrivals // of the rate step, nil for any other
 }
 
@@ -59,6 +61,8 @@ func (e *Env) Test(ctx context.Context, cond *expr.Program) (ok bool, values map
 
 // Checker collects the mistakes of one step's expressions.
 type Checker struct {
+	Inputs Inputs // nil if the scenario can name no files
+
 	step        *ir.Step
 	lang        *Language
 	params      map[string]any
@@ -96,34 +100,6 @@ func (c *Checker) Template(field string, tree any) (*expr.Template, bool) {
 		c.problem(field+"."+pr.Path, pr.Problem)
 	}
 	return t, len(problems) == 0
-}
-
-// Sample renders a template, compiled from field, once for a made-up scene of the scope, and checks the object against
-// the Go types of its kind.
-func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, scope Scope) {
-	scene, err := sampleScene(scope)
-	if err != nil {
-		c.Errorf(field, "%v", err)
-		return
-	}
-	scene.Params = c.params
-	v, err := t.Render(ctx, scene.Vars())
-	if hole := (*expr.RenderError)(nil); errors.As(err, &hole) {
-		c.Errorf(field+"."+hole.Path, "${%s}: %s", hole.Text, scope.explain(hole.Err))
-		return
-	}
-	object, ok := v.(map[string]any)
-	if err != nil || !ok {
-		c.Errorf(field, "cannot be rendered: %v", err)
-		return
-	}
-	for _, p := range kinds.Check(object) {
-		path := field
-		if p.Path != "" {
-			path += "." + p.Path
-		}
-		c.problem(path, expr.Problem{Message: p.Message, Suggestion: p.Suggestion})
-	}
 }
 
 // Errorf reports a mistake in field.

@@ -3,7 +3,8 @@ package runtime
 import "fmt"
 
 // Pods live in 10.128.0.0/9, a /23 for each node, nodes themselves in 172.16.0.0/12, so that neither meets the sandbox's
-// Service range, and machines outside of the cluster in 198.18.0.0/15, which is set aside for benchmarks (RFC 2544).
+// Service range, machines outside of the cluster in 198.18.0.0/15, which is set aside for benchmarks (RFC 2544), and what
+// templates ask ip() for in 100.64.0.0/10, the shared address space (RFC 6598).
 const (
 	podNet     = 10<<24 | 128<<16
 	nodeNet    = 172<<24 | 16<<16
@@ -14,6 +15,9 @@ const (
 
 	machineNet  = 198<<24 | 18<<16
 	maxMachines = 1<<17 - 2 // the hosts of a /15
+
+	objectNet    = 100<<24 | 64<<16
+	maxObjectIPs = 1<<22 - 2 // the hosts of a /10
 )
 
 // MaxNodes is how many nodes the pod address space has room for.
@@ -27,9 +31,16 @@ type podSlots struct {
 	next int16
 }
 
+func (n *Node) maxPods() int {
+	if n.MaxPods <= 0 || n.MaxPods > PodsPerNode {
+		return PodsPerNode
+	}
+	return n.MaxPods
+}
+
 // take reserves an address; false if the node is full.
 func (n *Node) take() (int16, bool) {
-	if n.slots.live >= PodsPerNode {
+	if int(n.slots.live) >= n.maxPods() {
 		return 0, false
 	}
 	if n.slots.next < firstSlot {

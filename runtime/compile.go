@@ -11,11 +11,16 @@ import (
 
 // Graph is a scenario ready to be planned and run.
 type Graph struct {
-	Scenario   *ir.Scenario
+	Scenario *ir.Scenario
+	// Certify says that the target's proxies ask for certificates where the scenario leaves it open, as all do but those
+	// that speak plaintext. It may be set before the graph is planned or run.
+	Certify bool
+
 	lang       *Language
 	phases     []*phase // in the file's order
 	thresholds []threshold
 	params     map[string]any
+	inputs     Inputs
 }
 
 type phase struct {
@@ -37,18 +42,21 @@ type threshold struct {
 
 // Compile type-checks every expression of s and builds its graph. The graph is nil if there are diagnostics. s may be
 // a scenario that lang had diagnostics for: what it could decode is checked, so that one run shows all mistakes.
-func Compile(ctx context.Context, s *ir.Scenario) (*Graph, ir.Diagnostics) {
+//
+// in opens the files that steps name; nil if there are none to open.
+func Compile(ctx context.Context, s *ir.Scenario, in Inputs) (*Graph, ir.Diagnostics) {
 	l, err := NewLanguage()
 	if err != nil {
 		return nil, ir.Diagnostics{{Pos: ir.Pos{File: s.File}, Code: ir.CodeInternal, Message: err.Error()}}
 	}
-	g := &Graph{Scenario: s, lang: l, params: paramValues(s.Params)}
+	l.certs.seed = s.Seed
+	g := &Graph{Scenario: s, lang: l, params: paramValues(s.Params), inputs: in}
 	var ds ir.Diagnostics
 	for _, p := range s.Phases {
 		ph := &phase{Phase: p}
 		g.phases = append(g.phases, ph)
 		for _, st := range p.Steps {
-			n, found := compileStep(ctx, &Checker{step: st, lang: l, params: g.params})
+			n, found := compileStep(ctx, &Checker{Inputs: in, step: st, lang: l, params: g.params})
 			ds = append(ds, found...)
 			n.phase = ph
 			ph.steps = append(ph.steps, n)
@@ -96,11 +104,11 @@ func (g *Graph) Plan(ctx context.Context) (*Plan, ir.Diagnostics) {
 		for _, st := range ph.steps {
 			sp := &StepPlan{
 				Name: st.Name, Kind: st.Kind, Pos: st.Pos, When: st.When, Background: st.Background,
-				writes: map[WriteKey]int64{}, derived: map[WriteKey]int64{}, Streams: map[ProxyClass]int64{},
+				writes: map[WriteKey]int64{}, derived: map[WriteKey]int64{}, Streams: map[ProxyClass]int64{}, Calls: map[Stage]int64{},
 			}
 			pp.Steps = append(pp.Steps, sp)
 			when, what := stepRand(g.Scenario.Seed, ph.Name, st.Index)
-			p := &Planner{Mesh: mesh, Rand: what, Params: g.params, when: when, step: sp, plan: plan}
+			p := &Planner{Mesh: mesh, Rand: what, Params: g.params, Inputs: g.inputs, Step: st.Step, when: when, step: sp, plan: plan}
 			if err := st.action.Plan(ctx, p); err != nil {
 				return nil, ir.Diagnostics{{Pos: st.Pos, Code: ir.CodePlan, Path: st.Path, Message: err.Error()}}
 			}
@@ -155,7 +163,9 @@ func (g *Graph) newMesh() *Mesh {
 			}
 		}
 	}
-	return NewMesh(g.Scenario.Seed, auto)
+	m := NewMesh(g.Scenario.Seed, auto)
+	m.Certify, m.Cluster = g.Certify, g.Scenario.Cluster
+	return m
 }
 
 // stepError is a step's failure with its place in the file.

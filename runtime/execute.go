@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -10,7 +9,16 @@ import (
 // Execute carries out intents as bulk work: it keeps the writer's queue full, observes barriers and pauses, and returns
 // the first error after everything submitted has ended.
 func (e *Env) Execute(ctx context.Context, intents Intents) error {
-	b := &batch{env: e}
+	return e.execute(ctx, &batch{env: e}, intents)
+}
+
+// ExecuteEach is [Env.Execute] for writes of which some may fail: refused is told of each one that does, and returns the
+// error that ends them all, or nil to go on. It is called by several goroutines.
+func (e *Env) ExecuteEach(ctx context.Context, intents Intents, refused func(Intent, error) error) error {
+	return e.execute(ctx, &batch{env: e, refused: refused}, intents)
+}
+
+func (e *Env) execute(ctx context.Context, b *batch, intents Intents) error {
 	for in, err := range intents {
 		if err == nil {
 			err = b.do(ctx, in)
@@ -25,10 +33,11 @@ func (e *Env) Execute(ctx context.Context, intents Intents) error {
 
 // batch is a set of writes that end together.
 type batch struct {
-	env *Env
-	wg  sync.WaitGroup
-	mu  sync.Mutex
-	err error
+	env     *Env
+	refused func(Intent, error) error // nil: every failure ends it
+	wg      sync.WaitGroup
+	mu      sync.Mutex
+	err     error
 }
 
 func (b *batch) do(ctx context.Context, in Intent) error {
@@ -41,10 +50,17 @@ func (b *batch) do(ctx context.Context, in Intent) error {
 	if err := b.failed(); err != nil {
 		return err
 	}
+	var called func()
+	if in.calls() {
+		if err := b.env.calls.wait(ctx); err != nil {
+			return err
+		}
+		called = b.env.calls.freed
+	}
 	b.wg.Add(1)
-	b.env.submit(ctx, in, PriorityBulk, time.Time{}, func(r Result) {
+	b.env.submit(ctx, in, PriorityBulk, time.Time{}, called, func(r Result) {
 		if r.Err != nil {
-			b.fail(writeError(in, r.Err))
+			b.ended(in, r.Err)
 		}
 		b.wg.Done()
 	})
@@ -52,6 +68,15 @@ func (b *batch) do(ctx context.Context, in Intent) error {
 		return b.wait()
 	}
 	return nil
+}
+
+// ended notes a write that failed.
+func (b *batch) ended(in Intent, err error) {
+	if b.refused == nil {
+		b.fail(in.failed(err))
+	} else if err := b.refused(in, err); err != nil {
+		b.fail(in.failed(err))
+	}
 }
 
 func (b *batch) fail(err error) {
@@ -73,46 +98,4 @@ func (b *batch) failed() error {
 func (b *batch) wait() error {
 	b.wg.Wait()
 	return b.failed()
-}
-
-// submit hands one intent to the writer, with the proxy and the measurement that hang on it. done is called exactly
-// once.
-func (e *Env) submit(ctx context.Context, in Intent, prio Priority, due time.Time, done func(Result)) {
-	if due.IsZero() {
-		due = e.Clock.Now()
-	}
-	var tracked TrackedChange
-	if in.Change != nil && e.Changes != nil {
-		c := in.Change()
-		c.Scheduled = due
-		tracked = e.Changes.Track(c)
-	}
-	if in.Want != nil {
-		e.Proxies.Want(in.Want())
-	}
-	for _, p := range in.Forget {
-		e.Proxies.Forget(p.Key)
-	}
-	err := e.Writer.Submit(ctx, Op{Verb: in.Verb, Object: in.Build(), Priority: prio, Scheduled: due, Done: func(r Result) {
-		if tracked != nil {
-			if r.Err == nil {
-				tracked.Written()
-			} else {
-				tracked.Cancel()
-			}
-		}
-		done(r)
-	}})
-	if err != nil && e.Log != nil {
-		// The writer has told done as well; this is for whoever reads the log.
-		e.Log.Debug("write refused", "verb", in.Verb, "kind", in.Kind, "name", in.Name, "error", err)
-	}
-}
-
-func writeError(in Intent, err error) error {
-	name := in.Name
-	if in.Namespace != "" {
-		name = in.Namespace + "/" + in.Name
-	}
-	return fmt.Errorf("%s %s %s: %w", in.Verb, in.Kind, name, err)
 }

@@ -16,7 +16,7 @@ import (
 type Parts struct {
 	RunID    string
 	Clock    Clock
-	Writer   Writer
+	Writer   Writer // nil where there is nothing to write to: a step that tries fails
 	Proxies  Proxies
 	Changes  Changes
 	Meters   []Meter // besides the planned mesh
@@ -25,6 +25,8 @@ type Parts struct {
 	Signal   *Signal // notified whenever a meter may have changed
 	Observer Observer
 	Log      *slog.Logger
+	Stages   *Stages // may be nil
+	Services Services
 	// Tick, if set, is called about once a second with fresh readings, for progress.
 	Tick func(Readings)
 	// PhaseEnded, if set, is called when a phase has ended well, before any that waits for it starts.
@@ -34,12 +36,28 @@ type Parts struct {
 // ErrInterrupted is the cause to cancel a run's context with when a signal ends it.
 var ErrInterrupted = errors.New("interrupted")
 
-// errAborted is the cause that a breached `abort` threshold cancels with, and errOver the one that ends background
-// steps when the last phase has ended.
+// errAborted is the cause that a breached `abort` threshold cancels with, and errOver the one that ends steps as a
+// success: background steps when the last phase has ended, all of them when an open-ended run is interrupted.
 var (
 	errAborted = errors.New("stopped by a threshold")
-	errOver    = errors.New("the last phase has ended")
+	errOver    = errors.New("it is over")
 )
+
+// openEnded returns a context in which an interrupt of ctx is no failure but the end of the run. Any other cause stays.
+func openEnded(ctx context.Context) (context.Context, func()) {
+	ended, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, ErrInterrupted) {
+			cause = errOver
+		}
+		cancel(cause)
+	})
+	return ended, func() {
+		forget()
+		cancel(nil)
+	}
+}
 
 // run is one execution of a graph.
 type run struct {
@@ -47,6 +65,8 @@ type run struct {
 	Parts
 	mesh   *Mesh
 	state  *state
+	calls  *calls
+	holds  *holds
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
@@ -59,13 +79,26 @@ type run struct {
 
 // Run executes the graph and returns when every step has ended. It cleans nothing up.
 func (g *Graph) Run(ctx context.Context, parts Parts) *Outcome {
-	r := &run{Graph: g, Parts: parts, mesh: g.newMesh(), aborted: -1, out: &Outcome{Started: parts.Clock.Now()}}
+	r := &run{Graph: g, Parts: parts, mesh: g.newMesh(), calls: newCalls(), holds: newHolds(), aborted: -1, out: &Outcome{Started: parts.Clock.Now()}}
 	r.state = &state{
 		lang: g.lang, clock: parts.Clock, start: r.out.Started, signal: parts.Signal,
 		meters: append([]Meter{r.mesh}, parts.Meters...), statuses: map[string]Status{},
 		objects: parts.Objects, metrics: parts.Metrics,
 	}
+	if r.Parts.Writer == nil {
+		r.Parts.Writer = noWriter{}
+	}
+	if r.Parts.Stages == nil {
+		r.Parts.Stages = &Stages{Notify: parts.Signal}
+	}
+	r.state.meters = append(r.state.meters, r.Parts.Stages)
+	r.Parts.Services.Inputs = g.inputs
 	r.prepare()
+	if g.Scenario.OpenEnded {
+		var stop func()
+		ctx, stop = openEnded(ctx)
+		defer stop()
+	}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	ticking, stopTicking := context.WithCancel(ctx)
@@ -139,7 +172,7 @@ func (r *run) phase(ctx, bg context.Context, i int) {
 	}
 	fore.Wait()
 	if ctx.Err() != nil {
-		r.setPhase(i, r.endedBy(i), nil)
+		r.setPhase(i, r.endedBy(ctx, i), nil)
 		return
 	}
 	if r.PhaseEnded != nil {
@@ -148,16 +181,24 @@ func (r *run) phase(ctx, bg context.Context, i int) {
 	r.setPhase(i, StatusPassed, nil)
 }
 
-// endedBy tells a phase that failed from one that was stopped by another's failure.
-func (r *run) endedBy(i int) Status {
+// endedBy tells a phase that failed, or that ended well when the run was over, from one that was stopped by another's
+// failure.
+func (r *run) endedBy(ctx context.Context, i int) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	status := StatusCancelled
+	if errors.Is(context.Cause(ctx), errOver) {
+		status = StatusPassed
+	}
 	for _, s := range r.out.Phases[i].Steps {
-		if s.Status == StatusFailed {
+		switch s.Status {
+		case StatusFailed:
 			return StatusFailed
+		case StatusCancelled:
+			status = StatusCancelled
 		}
 	}
-	return StatusCancelled
+	return status
 }
 
 // step runs one step with its tries and records how it ended. A failure that is not tolerated cancels the run.
@@ -246,7 +287,7 @@ func (r *run) once(ctx context.Context, i, j int, st *step) error {
 		RunID: r.RunID, Step: st.Step, Rand: what, Clock: r.Clock, Mesh: r.mesh, Writer: r.Writer,
 		Proxies: r.Proxies, Changes: r.Changes, Log: r.Log,
 		Limits: Limits{MaxPending: r.Scenario.MaxPending, MaxLateness: r.Scenario.MaxLateness},
-		Params: r.params, when: when, state: r.state,
+		Params: r.params, Stages: r.Stages, Services: r.Services, when: when, state: r.state, calls: r.calls, holds: r.holds,
 	}
 	err := st.action.Run(ctx, env)
 	if env.arrivals != nil {

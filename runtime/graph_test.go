@@ -43,7 +43,7 @@ func (tr *trace) step(name string, takes time.Duration, err error) act {
 
 func run(t *testing.T, s *ir.Scenario, change func(*runtime.Parts)) *runtime.Outcome {
 	t.Helper()
-	g, ds := runtime.Compile(t.Context(), s)
+	g, ds := runtime.Compile(t.Context(), s, nil)
 	if ds != nil {
 		t.Fatal(ds)
 	}
@@ -191,7 +191,7 @@ func TestInterrupt(t *testing.T) {
 		s := runtimetest.Scenario(act(func(ctx context.Context, env *runtime.Env) error {
 			return env.Clock.Sleep(ctx, time.Hour)
 		}))
-		g, _ := runtime.Compile(t.Context(), s)
+		g, _ := runtime.Compile(t.Context(), s, nil)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(runtime.ErrInterrupted) })
 		out := g.Run(ctx, runtime.Parts{Clock: runtimetest.Clock{}, Writer: &runtimetest.Writer{}, Signal: &runtime.Signal{}})

@@ -19,6 +19,7 @@ type Language struct {
 	selectors  *expr.Env
 	templates  *expr.Env
 	roots      map[string]*expr.Object // the measures' top-level groups
+	certs      issuer                  // of the certificates in templates
 }
 
 var sprintf = fmt.Sprintf
@@ -45,7 +46,7 @@ func NewLanguage() (*Language, error) {
 		expr.Var{Name: "index", Doc: "Place of the object among those of its step, from 0.", Type: cel.IntType},
 		expr.Var{Name: "generation", Doc: "How often the object has been written before.", Type: cel.IntType},
 		expr.Var{Name: "params", Doc: "The scenario's parameters.", Type: cel.MapType(cel.StringType, cel.DynType)},
-	), append(objects, rngObject), rngFuncs())
+	), append(objects, rngObject, sceneObject, certObject), holeFuncs(&l.certs))
 	return l, err
 }
 

@@ -25,7 +25,7 @@ type Measure struct {
 // Measures lists every declared measure. It is the one source for the CEL environment, its documentation and the test
 // that meters set nothing undeclared.
 func Measures() []Measure {
-	ms := slices.Concat(meshMeasures(), loadMeasures(), changeMeasures(), xdsMeasures("xds", "proxies of all classes"))
+	ms := slices.Concat(meshMeasures(), loadMeasures(), changeMeasures(), stageMeasures(), xdsMeasures("xds", "proxies of all classes"))
 	for _, c := range ProxyClasses {
 		ms = append(ms, xdsMeasures("xds."+string(c), string(c)+" proxies")...)
 	}
@@ -55,6 +55,9 @@ func meshMeasures() []Measure {
 // loadMeasures are about the load: the writer, the streams together, istiod and plscript itself.
 func loadMeasures() []Measure {
 	return []Measure{
+		{"xds.istiods", Int, "Istiods that a stream is open to."},
+		{"xds.mostPerIstiod", Int, "Streams open to the istiod that has the most of them."},
+		{"xds.leastPerIstiod", Int, "Streams open to the istiod that has the fewest of them, of those that could have some."},
 		{"writer.inflight", Int, "Writes sent and not answered."},
 		{"writer.pending", Int, "Writes queued and not sent."},
 		{"writer.done", Int, "Writes answered with success."},
@@ -122,6 +125,7 @@ func xdsMeasures(p, of string) []Measure {
 		{p + ".rejected", Int, "Connection attempts that istiod's admission refused (ResourceExhausted), of " + of + "."},
 		{p + ".nacks", Int, "Responses refused, of " + of + "."},
 		{p + ".disconnects", Int, "Streams that ended without plscript closing them, of " + of + "."},
+		{p + ".reconnects", Int, "Streams opened again by a proxy whose earlier one had ended, whoever ended it, of " + of + "."},
 		{p + ".unanswered", Int, "Subscriptions that istiod never answered, of " + of + "."},
 	}
 }

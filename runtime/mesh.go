@@ -6,35 +6,49 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // Mesh is the planned state of the run: what the scenario has asked for so far. Steps change it as they are planned or
 // run and draw their victims from it, never from what the cluster shows, so that the same file and seed give the same
 // operations. It is safe for concurrent use.
 type Mesh struct {
+	// Certify says that proxies ask for a certificate unless their app says otherwise.
+	Certify bool
+	// Cluster is what the target has of a cluster.
+	Cluster ir.ClusterMode
+
 	seed int64
 	// autoNodes: the scenario makes no nodes itself, so that plain ones are added when a pod finds no room.
 	autoNodes bool
 
 	mu         sync.Mutex
 	nodes      []*Node
+	nodeNames  map[string]bool
 	namespaces []*Namespace
 	byName     map[string]*Namespace
 	cursor     int // the node the last pod went to
 	room       int // pods that the nodes still take
 	pods       int64
 	services   int64
+	found      Population
 	machines   uint32                // addresses given to machines outside of the cluster
 	applied    map[ObjectKey]*Config // objects written from templates
 	configs    []*Config             // the same, in order
+	clients    []Client              // streams that have no pod behind them
+	clientKeys map[string]bool       // the same, by key
 }
 
 // NewMesh returns an empty mesh. autoNodes adds plain nodes as pods need them.
 func NewMesh(seed int64, autoNodes bool) *Mesh {
-	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, applied: map[ObjectKey]*Config{}}
+	return &Mesh{seed: seed, autoNodes: autoNodes, byName: map[string]*Namespace{}, nodeNames: map[string]bool{}, applied: map[ObjectKey]*Config{}}
 }
 
-// AddNode plans a node. It fails when the address space for pods is used up.
+// ErrNodeExists is returned for a node that the scenario has made already.
+var ErrNodeExists = errors.New("the scenario makes this node twice")
+
+// AddNode plans a node. It fails when the address space for pods is used up, and with [ErrNodeExists].
 func (m *Mesh) AddNode(n Node) (*Node, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,9 +59,13 @@ func (m *Mesh) addNode(n Node) (*Node, error) {
 	if len(m.nodes) >= MaxNodes {
 		return nil, fmt.Errorf("too many nodes: pod addresses last for %d", MaxNodes)
 	}
+	if m.nodeNames[n.Name] {
+		return nil, fmt.Errorf("node %q: %w: give one of the steps another `name`", n.Name, ErrNodeExists)
+	}
+	m.nodeNames[n.Name] = true
 	n.Index = len(m.nodes)
 	m.nodes = append(m.nodes, &n)
-	m.room += PodsPerNode
+	m.room += n.maxPods()
 	return &n, nil
 }
 
@@ -139,8 +157,12 @@ func (m *Mesh) place(pod *Pod) (added *Node, err error) {
 		}
 	}
 	if !m.autoNodes {
-		return nil, fmt.Errorf("no room for pod %d of %s/%s: %d nodes take %d pods each; raise the count of createNodes",
-			pod.ordinal, pod.App.Namespace.Name, pod.App.Name, len(m.nodes), PodsPerNode)
+		capacity := 0
+		for _, n := range m.nodes {
+			capacity += n.maxPods()
+		}
+		return nil, fmt.Errorf("no room for pod %d of %s/%s: %d nodes take %d pods in all; raise the count of createNodes",
+			pod.ordinal, pod.App.Namespace.Name, pod.App.Name, len(m.nodes), capacity)
 	}
 	n, err := m.addNode(Node{Name: fmt.Sprintf("node-%d", len(m.nodes)), Zone: "zone-a", Region: "region-a"})
 	if err != nil {
@@ -284,11 +306,25 @@ type Population struct {
 	Nodes      int64 `json:"nodes"`
 }
 
+// AddFound plans what no step of the scenario can select, for it was made elsewhere: the namespaces, Services and pods of
+// a captured cluster. Its nodes are planned as any others.
+func (m *Mesh) AddFound(p Population) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.found.Namespaces += p.Namespaces
+	m.found.Services += p.Services
+	m.found.Pods += p.Pods
+}
+
 // Population returns the planned sizes.
 func (m *Mesh) Population() Population {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Population{Namespaces: int64(len(m.namespaces)), Services: m.services, Pods: m.pods, Nodes: int64(len(m.nodes))}
+	f := m.found
+	return Population{
+		Namespaces: f.Namespaces + int64(len(m.namespaces)), Services: f.Services + m.services, Pods: f.Pods + m.pods,
+		Nodes: int64(len(m.nodes)),
+	}
 }
 
 // Read implements [Meter].

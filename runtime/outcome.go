@@ -58,6 +58,7 @@ type Outcome struct {
 	Thresholds     []ThresholdOutcome
 	Readings       Readings // at the end of the last phase, before cleanup
 	Arrivals       Arrivals // of all rate steps
+	Stages         []StageOutcome
 	Invalid        []string // why the run's figures mean nothing; empty for a valid run
 	Interrupted    bool     // ended by a signal
 	Err            error    // the failure that ended the run, nil if none; with the step's position

@@ -37,14 +37,15 @@ var kubeObject = &expr.Object{Name: "plscript.kube"}
 func outsideFuncs(istiod *expr.Object) []expr.Func {
 	kube, str, labels := kubeObject.Type(), cel.StringType, cel.MapType(cel.StringType, cel.StringType)
 	list, object := cel.ListType(cel.DynType), cel.DynType
+	const ask, askAll, many = 20_000, 1_000_000, 10_000 // asking the api-server takes its time, and may give many objects
 	return []expr.Func{
-		{Name: "list", Member: true, Args: []*cel.Type{kube, str, str}, Result: list, Call: kubeList,
+		{Name: "list", Member: true, Args: []*cel.Type{kube, str, str}, Result: list, Call: kubeList, Cost: askAll, Size: many,
 			Doc: `All objects of an API version and kind: kube.list("apps/v1", "Deployment").`},
-		{Name: "list", Member: true, Args: []*cel.Type{kube, str, str, labels}, Result: list, Call: kubeList,
+		{Name: "list", Member: true, Args: []*cel.Type{kube, str, str, labels}, Result: list, Call: kubeList, Cost: askAll, Size: many,
 			Doc: `The same, less those left out by "namespace", "name", "labels" or "fields": kube.list("v1", "Pod", {"labels": "app=web"}).`},
-		{Name: "get", Member: true, Args: []*cel.Type{kube, str, str, str}, Result: object, Call: kubeGet,
+		{Name: "get", Member: true, Args: []*cel.Type{kube, str, str, str}, Result: object, Call: kubeGet, Cost: ask,
 			Doc: `A cluster-wide object by its name; no data if there is none: kube.get("v1", "Namespace", "mesh-0").`},
-		{Name: "get", Member: true, Args: []*cel.Type{kube, str, str, str, str}, Result: object, Call: kubeGet,
+		{Name: "get", Member: true, Args: []*cel.Type{kube, str, str, str, str}, Result: object, Call: kubeGet, Cost: ask,
 			Doc: `An object by namespace and name; no data if there is none: kube.get("v1", "Service", "mesh-0", "web").`},
 		{Name: "metric", Member: true, Args: []*cel.Type{istiod.Type(), str}, Result: cel.DoubleType, Call: istiodMetric,
 			Doc: `The sum of a metric of istiod over its series; no data if there is none: istiod.metric("pilot_xds_pushes").`},

@@ -26,12 +26,16 @@ const (
 	ArrivalsNormal   ArrivalLaw = "normal"   // normal gaps with a deviation of a fifth of the mean, cut at zero
 )
 
-// Load is a rate over a time.
+// Load is a rate over a time, or for a number of arrivals.
 type Load struct {
 	Rate     ir.Rate
 	Law      ArrivalLaw
-	Duration ir.Duration // 0: until the step is cancelled
+	Duration ir.Duration // 0: as long as it takes
+	Count    int         // the most arrivals; 0: as many as come
 }
+
+// Endless reports whether the load lasts until its step is cancelled.
+func (l Load) Endless() bool { return l.Duration == 0 && l.Count == 0 }
 
 // Arrivals yields when each arrival is due after the start, in order. The same generator state gives the same sequence.
 // Gaps are drawn in the space of expected arrivals and mapped back through the rate, so that every law follows ramps.
@@ -41,7 +45,7 @@ func (l Load) Arrivals(r *rand.Rand) iter.Seq[time.Duration] {
 		if l.Law == ArrivalsPoisson {
 			n = r.ExpFloat64() // a Poisson process has no arrival at its start
 		}
-		for {
+		for i := 0; l.Count == 0 || i < l.Count; i++ {
 			at, ok := l.Rate.When(n)
 			if !ok || l.Duration > 0 && at >= l.Duration.Std() || !yield(at) {
 				return
@@ -139,9 +143,9 @@ func (e *Env) chain(ctx context.Context, intents []Intent, due time.Time) {
 	var failure atomic.Pointer[error]
 	left.Store(int64(n))
 	for _, in := range intents[:n] {
-		e.submit(ctx, in, PriorityRate, due, func(r Result) {
+		e.submit(ctx, in, PriorityRate, due, nil, func(r Result) {
 			if r.Err != nil {
-				err := writeError(in, r.Err)
+				err := in.failed(r.Err)
 				failure.CompareAndSwap(nil, &err)
 			}
 			if left.Add(-1) > 0 {

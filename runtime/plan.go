@@ -15,6 +15,8 @@ type Planner struct {
 	Rand *rand.Rand // the step's own generator
 	// Params are the scenario's parameters, for templates.
 	Params map[string]any
+	Inputs Inputs // nil if the scenario can name no files
+	Step   *ir.Step
 
 	when *rand.Rand
 	step *StepPlan
@@ -45,6 +47,7 @@ type StepPlan struct {
 	writes     map[WriteKey]int64
 	derived    map[WriteKey]int64
 	Streams    map[ProxyClass]int64 // opened, replacements included
+	Calls      map[Stage]int64      // requests to istiod's injection webhook and its certificate authority
 	Load       *Load                // of a rate step
 	Arrivals   int64                // of a rate step with a duration
 	Expected   time.Duration        // how long it takes at least: durations, sleeps and pauses
@@ -88,7 +91,10 @@ func (p *Planner) count(in Intent) {
 		p.step.Expected += in.Pause
 		return
 	}
-	p.step.writes[WriteKey{in.Verb, in.Group, in.Kind}]++
+	if in.Verb != "" && !p.phantom(in) {
+		p.step.writes[WriteKey{in.Verb, in.Group, in.Kind}]++
+	}
+	p.countCalls(in)
 	if in.Want != nil {
 		p.step.Streams[in.Class]++
 		p.plan.Proxies[in.Class]++
@@ -96,20 +102,42 @@ func (p *Planner) count(in Intent) {
 	for _, f := range in.Forget {
 		p.plan.Proxies[f.Class]--
 	}
-	if in.Verb == VerbCreate {
-		switch in.Kind {
-		case "Pod":
-			p.step.derived[WriteKey{VerbStatus, "", "Pod"}]++
-		case "Service":
-			p.step.derived[WriteKey{VerbCreate, "discovery.k8s.io", "EndpointSlice"}]++
-		}
+	p.countDerived(in)
+	if len(p.step.First) < firstOperations && !p.phantom(in) {
+		p.step.First = append(p.step.First, in.does()+" "+in.about())
 	}
-	if len(p.step.First) < firstOperations {
-		name := in.Name
-		if in.Namespace != "" {
-			name = in.Namespace + "/" + name
-		}
-		p.step.First = append(p.step.First, string(in.Verb)+" "+in.Kind+" "+name)
+}
+
+// phantom reports whether the intent is about what a cluster with nodes of its own must not get: it exists in the plan,
+// and in the EndpointSlices.
+func (p *Planner) phantom(in Intent) bool {
+	return p.plan.Phantoms() && (in.Kind == "Node" || in.Kind == "Lease" || in.Kind == "Pod")
+}
+
+// countDerived counts what follows from a write in that half of the cluster which is the run's.
+func (p *Planner) countDerived(in Intent) {
+	slice := func(v Verb) WriteKey { return WriteKey{v, "discovery.k8s.io", "EndpointSlice"} }
+	switch {
+	case p.phantom(in) && in.Kind == "Pod":
+		p.step.derived[slice(VerbUpdate)]++
+	case in.Verb != VerbCreate || p.phantom(in):
+	case in.Kind == "Pod":
+		p.step.derived[WriteKey{VerbStatus, "", "Pod"}]++
+	case in.Kind == "Service" && (in.OwnSlices || !p.plan.Controllers()):
+		p.step.derived[slice(VerbCreate)]++
+	}
+}
+
+// countCalls counts what is asked of istiod besides streams.
+func (p *Planner) countCalls(in Intent) {
+	switch in.Injection {
+	case InjectDirect:
+		p.step.Calls[StageInjection]++
+	case InjectWebhook:
+		p.step.Calls[StageAdmission]++
+	}
+	if in.CSR || in.Certificate != nil {
+		p.step.Calls[StageCertificate]++
 	}
 }
 
@@ -119,14 +147,15 @@ func (p *Planner) Says(detail string) { p.step.Detail = detail }
 // Takes says that the step lasts at least d.
 func (p *Planner) Takes(d time.Duration) { p.step.Expected += d }
 
-// Arrive counts a rate step: what [Env.Arrive] would start. A load without a duration has no count.
+// Arrive counts a rate step: what [Env.Arrive] would start. A load without an end has no count.
 func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
 	p.step.Load = &l
-	if l.Duration == 0 {
+	if l.Endless() {
 		return nil
 	}
-	p.step.Expected += l.Duration.Std()
-	for range l.Arrivals(p.when) {
+	took := l.Duration.Std()
+	for at := range l.Arrivals(p.when) {
+		took = max(took, at)
 		intents, err := next(int(p.step.Arrivals))
 		if err != nil {
 			return err
@@ -136,6 +165,7 @@ func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
 		}
 		p.step.Arrivals++
 	}
+	p.step.Expected += took
 	return nil
 }
 
@@ -155,6 +185,12 @@ type Plan struct {
 	Proxies    map[ProxyClass]int64 // desired at the end
 	AutoNodes  int64                // nodes added because the scenario makes none itself
 }
+
+// Phantoms reports whether nodes and pods are only planned, and kept from the api-server.
+func (p *Plan) Phantoms() bool { return p.Scenario.Cluster == ir.ClusterReal }
+
+// Controllers reports whether EndpointSlices and ServiceAccounts are made by controllers of the cluster's own.
+func (p *Plan) Controllers() bool { return p.Scenario.Cluster == ir.ClusterFakeNodes }
 
 // Expected is how long the run takes at least: the longest path through the phases.
 func (p *Plan) Expected() time.Duration {
@@ -194,6 +230,19 @@ func (p *Plan) Totals() (writes, derived []WriteCount) {
 		}
 	}
 	return sortedCounts(w), sortedCounts(d)
+}
+
+// Calls sums the requests to istiod's injection webhook and its certificate authority.
+func (p *Plan) Calls() map[Stage]int64 {
+	out := map[Stage]int64{}
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			for k, n := range s.Calls {
+				out[k] += n
+			}
+		}
+	}
+	return out
 }
 
 // What plscript's own memory is made of, in bytes, measured on a laptop: itself with nothing to do, a pod in the watches

@@ -33,6 +33,7 @@ type Proxy struct {
 	SotW           bool              // speaks the state-of-the-world protocol; ztunnels and waypoints have delta only
 	OnDemand       bool              // a ztunnel that asks for addresses as it needs them, not for all
 	Probed         bool              // reports its health, as the agent of a VM with a readiness probe does
+	CSR            bool              // asks for a workload certificate before it opens its stream, as its agent does
 }
 
 // Key names the proxy: "namespace/name".
@@ -44,6 +45,8 @@ type Proxies interface {
 	Want(p Proxy)
 	// Forget takes the proxy out of the desired ones; its stream closes when its pod is gone, or at once without one.
 	Forget(key string)
+	// Disconnect breaks the proxy's stream, if it has one, as a lost connection does: it comes back as a real one would.
+	Disconnect(key string)
 }
 
 // PodEvents is told what becomes of pods, so that their proxies live and die with them.
@@ -58,26 +61,33 @@ type ChangeKind string
 // The change kinds.
 const (
 	ChangeEndpoint ChangeKind = "endpoint" // a pod IP enters or leaves the endpoints of its services
+	ChangeRoute    ChangeKind = "route"    // a VirtualService, HTTPRoute or GRPCRoute
+	ChangeCluster  ChangeKind = "cluster"  // a DestinationRule or ServiceEntry
+	ChangePolicy   ChangeKind = "policy"   // an AuthorizationPolicy
 )
 
 // ChangeKinds lists every kind.
-var ChangeKinds = []ChangeKind{ChangeEndpoint}
+var ChangeKinds = []ChangeKind{ChangeEndpoint, ChangeRoute, ChangeCluster, ChangePolicy}
 
 // Change is one thing written to the api-server whose arrival at proxies is measured. Adding and removing are two
 // changes.
 type Change struct {
 	Kind      ChangeKind
-	Hosts     []string // the service hosts whose resources carry the marker: "app.ns.svc.cluster.local"
-	Marker    string   // what to look for in the resources: a pod IP
-	Workload  string   // the pod as ztunnel's Address names it, "ns/name"; "" if it has none
-	Removed   bool     // the marker has to go, not to come
+	Hosts     []string      // the service hosts whose resources carry the marker: "app.ns.svc.cluster.local"
+	Marker    string        // what to look for in the resources: a pod IP
+	Workload  string        // the pod as ztunnel's Address names it, "ns/name"; "" if it has none
+	Config    *ConfigChange // what to look for in place of hosts, marker and workload, unless the kind is endpoint
+	Removed   bool          // the marker, or the object, has to go, not to come
 	Scheduled time.Time
+	// Converged, unless nil, is called once: when every proxy of the audience holds the change, with the time from Scheduled
+	// to the last of them, or with false if there is nobody to wait for. It must not block.
+	Converged func(took time.Duration, observed bool)
 }
 
 // Changes measures convergence.
 type Changes interface {
 	// Track starts the measurement of c. The audience is fixed now: the open proxies subscribed to one of its
-	// resources. The tracked change is told when the api-server has accepted the write, or that it never will.
+	// resources, for a [ConfigChange] those that it says. The tracked change is told when the api-server has accepted the write, or that it never will.
 	Track(c Change) TrackedChange
 }
 

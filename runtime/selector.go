@@ -3,10 +3,9 @@ package runtime
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
 
 	"github.com/plscript/plscript/runtime/expr"
 )
@@ -23,6 +22,24 @@ func (s *Selector) Matches(ctx context.Context, sc Scene) (bool, error) {
 		return true, nil
 	}
 	return s.prog.True(ctx, sc.places())
+}
+
+// Fits reports whether the scene has all that the selector reads: an app's scene has no pod.
+func (s *Selector) Fits(sc Scene) bool {
+	if s == nil {
+		return true
+	}
+	has := sc.places()
+	for _, path := range s.prog.Reads() {
+		root, _, _ := strings.Cut(path, ".")
+		switch root {
+		case "ns", "app", "pod", "node":
+			if has[root] == nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // These are the struct types of the planned mesh, as selectors and templates see it.
@@ -95,6 +112,7 @@ func (s Scene) Vars() map[string]any {
 	vars["generation"] = int64(s.Generation)
 	vars["params"] = s.Params
 	vars["__rng"] = rngObject.Value(s.Rand)
+	vars["__scene"] = sceneObject.Value(&s)
 	return vars
 }
 
@@ -114,31 +132,4 @@ func (s Scene) places() map[string]any {
 		vars["ns"] = nsObject.Value(s.Namespace)
 	}
 	return vars
-}
-
-var rngObject = &expr.Object{Name: "plscript.rng"}
-
-func rngFuncs() []expr.Func {
-	rng := func(v ref.Val) *rand.Rand { return v.(expr.Value).Go().(*rand.Rand) }
-	return []expr.Func{
-		{Name: "rand", Hidden: "__rng", Doc: "A random integer from 0 to below n.", Args: []*cel.Type{rngObject.Type(), cel.IntType}, Result: cel.IntType,
-			Call: func(args ...ref.Val) ref.Val {
-				n := int64(args[1].(types.Int))
-				if n <= 0 {
-					return types.NewErr("rand(%d): must be above zero", n)
-				}
-				return types.Int(rng(args[0]).Int64N(n))
-			}},
-		{Name: "pick", Hidden: "__rng", Doc: "A random element of the list.", Args: []*cel.Type{rngObject.Type(), cel.ListType(cel.TypeParamType("T"))}, Result: cel.TypeParamType("T"),
-			Call: func(args ...ref.Val) ref.Val {
-				l, ok := args[1].(interface {
-					Size() ref.Val
-					Get(ref.Val) ref.Val
-				})
-				if !ok || l.Size() == types.IntZero {
-					return types.NewErr("pick: the list is empty")
-				}
-				return l.Get(types.Int(rng(args[0]).Int64N(int64(l.Size().(types.Int)))))
-			}},
-	}
 }

@@ -35,13 +35,14 @@ func (r *run) finish(ctx context.Context) {
 	out := r.out
 	cause := context.Cause(ctx)
 	out.Interrupted = errors.Is(cause, ErrInterrupted)
-	if out.Err == nil && cause != nil && !out.Interrupted && !errors.Is(cause, errAborted) {
+	if out.Err == nil && cause != nil && !out.Interrupted && !errors.Is(cause, errAborted) && !errors.Is(cause, errOver) {
 		out.Err = cause // cancelled from outside: the sandbox died, for one
 	}
 	// The run's own context may be cancelled by now; the verdict is due all the same.
 	ctx = context.WithoutCancel(ctx)
 	m := r.state.moment(ctx)
 	out.Readings, out.Arrivals, out.Ended = m.readings, r.state.arrivals(), r.Clock.Now()
+	out.Stages = r.Stages.Outcomes()
 	for i, t := range r.thresholds {
 		to := t.evaluate(ctx, r.state, m)
 		if r.aborted == i {

@@ -34,6 +34,9 @@ func (t AppType) ProxyClass() (ProxyClass, bool) {
 	return "", false
 }
 
+// Injectable reports whether istiod's webhook gives the app's pods their proxy.
+func (t AppType) Injectable() bool { return t == AppSidecar || t == AppGateway }
+
 // InCluster reports whether the app is a Service with pods, and not something outside that a ServiceEntry names.
 func (t AppType) InCluster() bool { return t != AppExternal && t != AppVM }
 
@@ -43,6 +46,7 @@ type Node struct {
 	Index        int
 	Zone, Region string
 	Ztunnel      bool
+	MaxPods      int // how many pods it takes, at most [PodsPerNode]; 0 is that
 
 	slots podSlots
 }
@@ -51,6 +55,8 @@ type Node struct {
 type Namespace struct {
 	Name  string
 	Index int // place among those of its step
+	// Injecting says that its labels have the api-server inject the pods in it.
+	Injecting bool
 
 	apps []*App
 }
@@ -67,6 +73,13 @@ type App struct {
 	Labels map[string]string
 	// Metadata is further XDS node metadata of its proxies, shared and never changed.
 	Metadata map[string]string
+	// Injection is how its pods get their sidecar, and CSR whether their proxies ask for a certificate of their own.
+	Injection Injection
+	CSR       bool
+	// Headless: its Service has no address of its own, its name stands for those of the pods.
+	Headless bool
+	// NoSelector: its Service has no selector, so that its EndpointSlices are plscript's and not a controller's.
+	NoSelector bool
 	// Machines is how many WorkloadEntries an app of type vm has.
 	Machines int
 

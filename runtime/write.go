@@ -12,10 +12,12 @@ import (
 
 // Marks that plscript leaves on the objects it makes.
 const (
-	LabelRun     = "plscript.dev/run"  // the id of the run that owns the object
-	AnnotationIP = "plscript.dev/ip"   // on a Pod: the planned pod IP, which the fake kubelet puts into its status
-	LabelClass   = "plscript.dev/node" // on a Node: made by plscript, its pods are run by the fake kubelet
-	LabelRole    = "plscript.dev/role" // on a Pod: RoleNodeAgent for what belongs to a node and not to the population
+	LabelRun     = "plscript.dev/run" // the id of the run that owns the object
+	AnnotationIP = "plscript.dev/ip"  // on a Pod: the planned pod IP, which the fake kubelet puts into its status
+	// AnnotationSelector on a Service without a selector names its pods, "app=web": its EndpointSlices are plscript's.
+	AnnotationSelector = "plscript.dev/selector"
+	LabelClass         = "plscript.dev/node" // on a Node: made by plscript, its pods are run by the fake kubelet
+	LabelRole          = "plscript.dev/role" // on a Pod: RoleNodeAgent for what belongs to a node and not to the population
 )
 
 // RoleNodeAgent is the value of LabelRole on ztunnel pods.

@@ -11,9 +11,13 @@ type Scenario struct {
 	Description string
 	Seed        int64 // the root of every random choice; see [Step]
 	Cluster     ClusterMode
+	Kubelet     Kubelet
 	MaxPending  int      // arrivals a rate step may have waiting before further ones are dropped and counted
 	MaxLateness Duration // the start lateness p99 above which a run is invalid
 	Sandbox     Sandbox
+	Proxies     Proxies
+	Oracle      bool // compare what proxies hold with what a fresh client gets, at the end of each phase
+	OpenEnded   bool // an interrupt ends the run well
 	Params      []Param
 	Phases      []*Phase
 	Thresholds  []*Threshold
@@ -30,12 +34,35 @@ type Size struct {
 // ClusterMode says which half of a cluster is missing, and so is played by the run.
 type ClusterMode string
 
-// ClusterSandbox has nothing but an api-server: pods, slices and the rest are the run's to play.
-const ClusterSandbox ClusterMode = "sandbox"
+// The cluster modes.
+const (
+	// ClusterSandbox has nothing but an api-server: pods, slices and the rest are the run's to play.
+	ClusterSandbox ClusterMode = "sandbox"
+	// ClusterFakeNodes has controllers, which make slices and ServiceAccounts and end namespaces, but no kubelets for the
+	// run's nodes.
+	ClusterFakeNodes ClusterMode = "fake-nodes"
+	// ClusterReal has nodes of its own, which must not be given the run's pods: Nodes and Pods are not written, and Services
+	// have no selector.
+	ClusterReal ClusterMode = "real"
+)
+
+// Kubelet is how the run's kubelets behave. The zero value has pods ready at once, and for good.
+type Kubelet struct {
+	StartDelay Delay  `json:"startDelay"`
+	Flaps      *Flaps `json:"readinessFlaps"` // nil for none
+}
+
+// Flaps are the times when a pod is not ready.
+type Flaps struct {
+	Every Duration `json:"every"` // how long a pod is ready before one, on average; above zero
+	Down  Duration `json:"down"`  // how long one takes
+}
 
 // Sandbox is how a scenario sets up the istiod it is run against when no target is named.
 type Sandbox struct {
 	Istiod Istiod `json:"istiod"`
+	// Controllers adds the cluster's own controllers. It follows from the cluster mode.
+	Controllers bool `json:"-"`
 }
 
 // Istiod sets up the sandbox's istiod. The zero value is istiod's own defaults, so that figures are honest.

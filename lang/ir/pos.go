@@ -71,14 +71,20 @@ func (d Diagnostic) Error() string {
 // Diagnostics are all the mistakes of a load; nil is a valid scenario.
 type Diagnostics []Diagnostic
 
-// Sort orders by position, then path, then message, and drops exact repeats.
+// Sort orders by position, then path, then message, and drops repeats. An expression that stands in one place but is used
+// in several fields, such as a parameter of a template, is wrong once.
 func (ds Diagnostics) Sort() Diagnostics {
 	slices.SortStableFunc(ds, func(a, b Diagnostic) int {
 		return cmp.Or(
 			cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
-	return slices.Compact(ds)
+	return slices.CompactFunc(ds, func(a, b Diagnostic) bool {
+		if a.Code == CodeExpression && b.Code == CodeExpression {
+			a.Path = b.Path
+		}
+		return a == b
+	})
 }
 
 func (ds Diagnostics) Error() string {

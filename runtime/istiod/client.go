@@ -67,6 +67,9 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
+// Page returns the whole body of a page, by its path and query. It implements [runtime.Pages].
+func (c *Client) Page(ctx context.Context, path string) ([]byte, error) { return c.read(ctx, path) }
+
 // read returns the whole body of a page.
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	var out []byte

@@ -48,7 +48,8 @@ type Write struct {
 // Writer records writes and answers them after Latency, or with the error of Fail. The zero value is ready.
 type Writer struct {
 	Latency time.Duration
-	Fail    func(runtime.Op) error // nil: nothing fails
+	Fail    func(runtime.Op) error          // nil: nothing fails
+	Answer  func(runtime.Op) runtime.Object // what the api-server makes of the object; nil: it stays as it is
 
 	mu     sync.Mutex
 	writes []Write
@@ -62,7 +63,10 @@ func (w *Writer) Submit(ctx context.Context, op runtime.Op) error {
 	}
 	r := runtime.Result{Fate: runtime.FateFailed, Err: err}
 	if err == nil {
-		r = runtime.Result{Fate: runtime.FateDone, Object: op.Object, Attempts: 1}
+		r = runtime.Result{Fate: runtime.FateDone, Object: op.Object, Attempts: 1, Latency: w.Latency}
+		if w.Answer != nil {
+			r.Object = w.Answer(op)
+		}
 		w.record(op)
 	}
 	go func() {
@@ -102,6 +106,8 @@ type Proxies struct {
 	mu     sync.Mutex
 	wanted map[string]runtime.Proxy
 	opened map[runtime.ProxyClass]int64
+	broken []string
+	csrs   int64
 }
 
 // Want implements [runtime.Proxies].
@@ -113,6 +119,9 @@ func (p *Proxies) Want(x runtime.Proxy) {
 	}
 	p.wanted[x.Key()] = x
 	p.opened[x.Class]++
+	if x.CSR {
+		p.csrs++
+	}
 }
 
 // Forget implements [runtime.Proxies].
@@ -120,6 +129,27 @@ func (p *Proxies) Forget(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.wanted, key)
+}
+
+// Disconnect implements [runtime.Proxies].
+func (p *Proxies) Disconnect(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken = append(p.broken, key)
+}
+
+// Disconnected returns the proxies whose streams were broken, in order.
+func (p *Proxies) Disconnected() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.broken)
+}
+
+// Certified returns how many of the proxies wanted so far ask for a certificate.
+func (p *Proxies) Certified() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.csrs
 }
 
 // Wanted returns the proxies wanted now, by key.
