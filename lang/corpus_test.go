@@ -109,7 +109,7 @@ func validate(ctx context.Context, name string, content []byte) ir.Diagnostics {
 	if s == nil {
 		return ds
 	}
-	g, more := runtime.Compile(ctx, s)
+	g, more := runtime.Compile(ctx, s, nil)
 	if ds = ds.Merge(more); len(ds) > 0 {
 		return ds
 	}

@@ -66,7 +66,7 @@ func FuzzValidate(f *testing.F) {
 		}
 		s, ds := Load(Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue"}, actions.All())
 		if s != nil {
-			_, more := runtime.Compile(t.Context(), s)
+			_, more := runtime.Compile(t.Context(), s, nil)
 			ds = ds.Merge(more)
 		}
 		for _, d := range ds {

@@ -41,10 +41,17 @@ func (c *checker) scenario(root cue.Value) *ir.Scenario {
 		MaxPending  int            `json:"maxPending"`
 		MaxLateness ir.Duration    `json:"maxLateness"`
 		Sandbox     ir.Sandbox     `json:"sandbox"`
+		OpenEnded   bool           `json:"openEnded"`
+		Kubelet     ir.Kubelet     `json:"kubelet"`
+		Proxies     ir.Proxies     `json:"proxies"`
+		Oracle      bool           `json:"oracle"`
 	}
 	c.decode(root, c.defs.scenario, &plain, "", c.sourceIn(root, at))
 	s.Name, s.Description, s.Seed, s.Cluster = plain.Name, plain.Description, plain.Seed, plain.Cluster
 	s.MaxPending, s.MaxLateness, s.Sandbox = plain.MaxPending, plain.MaxLateness, plain.Sandbox
+	s.OpenEnded, s.Kubelet = plain.OpenEnded, plain.Kubelet
+	s.Proxies, s.Oracle = plain.Proxies, plain.Oracle
+	s.Sandbox.Controllers = s.Cluster == ir.ClusterFakeNodes
 	names.resolve(c.found)
 	if err := root.Validate(); err != nil && len(c.found.list) == 0 {
 		c.found.evaluation(c.files, err, "", ir.Pos{}, "")

@@ -135,7 +135,8 @@ func (c *checker) rules(s *ir.Step, v cue.Value, frag ir.Fragment, def cue.Value
 	_, lasts := fields["duration"]
 	_, rate := lookup(v, "rate")
 	_, duration := lookup(v, "duration")
-	if _, background := lookup(v, "background"); paced && lasts && rate && !duration && !s.Background {
+	_, count := lookup(v, "count")
+	if _, background := lookup(v, "background"); paced && lasts && rate && !duration && !count && !s.Background {
 		field := "rate"
 		if background {
 			field = "background"

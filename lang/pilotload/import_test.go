@@ -24,7 +24,7 @@ func compile(t *testing.T, cue []byte) (*runtime.Graph, ir.Diagnostics) {
 	if s == nil {
 		return nil, ds
 	}
-	g, more := runtime.Compile(t.Context(), s)
+	g, more := runtime.Compile(t.Context(), s, nil)
 	return g, ds.Merge(more)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -30,6 +31,16 @@ func (o *Object) Type() *cel.Type { return types.NewObjectType(o.Name) }
 
 // Value wraps a Go value as a CEL value of type o.
 func (o *Object) Value(v any) Value { return Value{object: o, v: v} }
+
+// notPlain says why a value of type o cannot be put into an object.
+func (o *Object) notPlain() error {
+	names := make([]string, len(o.Fields))
+	for i, f := range o.Fields {
+		names[i] = f.Name
+	}
+	noun := withArticle(o.Name[strings.LastIndexByte(o.Name, '.')+1:])
+	return fmt.Errorf("%s cannot be put into an object: name one of its fields, %s", noun, strings.Join(names, ", "))
+}
 
 func (o *Object) field(name string) (ObjectField, bool) {
 	i := slices.IndexFunc(o.Fields, func(f ObjectField) bool { return f.Name == name })

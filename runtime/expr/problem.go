@@ -91,6 +91,9 @@ func syntaxError(msg string) string {
 // overload says in words that an operator or function does not take what it was given.
 func overload(fn, args string) string {
 	op := strings.Trim(fn, "_")
+	if _, rest, member := strings.Cut(args, ".("); member {
+		args = rest // what stands before the dot, which may be hidden, has a type that is right
+	}
 	args = strings.NewReplacer("(", "", ")", "", "plscript.", "", "google.protobuf.Duration", "duration", "google.protobuf.Timestamp", "timestamp").Replace(args)
 	parts := strings.Split(args, ", ")
 	if op != fn && len(parts) == 2 {

@@ -11,6 +11,8 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // Template is a tree of JSON values with CEL holes, "${app.name}", in its strings. It is compiled once and rendered for
@@ -27,7 +29,25 @@ type TemplateProblem struct {
 
 // node renders one value of the tree.
 type node interface {
-	render(ctx context.Context, vars map[string]any) (any, error)
+	render(r *rendering) (any, error)
+}
+
+// rendering is one pass over a template.
+type rendering struct {
+	ctx  context.Context
+	vars map[string]any
+	// all: go on after a hole that fails, with null in its place, and collect the failures.
+	all    bool
+	failed []*RenderError
+}
+
+func (r *rendering) fail(n holeNode, err error) (any, error) {
+	e := &RenderError{Path: n.path, Offset: n.offset, Text: n.prog.Text, Err: err}
+	if !r.all {
+		return nil, e
+	}
+	r.failed = append(r.failed, e)
+	return nil, nil
 }
 
 // CompileTemplate compiles every hole in tree, which holds what encoding/json makes: maps, slices, strings, numbers.
@@ -39,7 +59,18 @@ func (e *Env) CompileTemplate(tree any) (*Template, []TemplateProblem) {
 
 // Render evaluates the holes over vars and returns a new tree.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (any, error) {
-	return t.root.render(ctx, vars)
+	return t.root.render(&rendering{ctx: ctx, vars: vars})
+}
+
+// Sample renders as [Template.Render] does, and goes on after a hole that fails, so that all failures are found at once.
+// What cannot be rendered is nil in the tree.
+func (t *Template) Sample(ctx context.Context, vars map[string]any) (any, []*RenderError) {
+	r := &rendering{ctx: ctx, vars: vars, all: true}
+	v, err := t.root.render(r)
+	if failure := (*RenderError)(nil); errors.As(err, &failure) {
+		r.failed = append(r.failed, failure)
+	}
+	return v, r.failed
 }
 
 type templateCompiler struct {
@@ -56,7 +87,7 @@ func (c *templateCompiler) value(path string, v any) node {
 		}
 		sort.Strings(m.keys)
 		for _, k := range m.keys {
-			m.values = append(m.values, c.value(join(path, k), v[k]))
+			m.values = append(m.values, c.value(ir.JoinPath(path, k), v[k]))
 		}
 		return m
 	case []any:
@@ -69,13 +100,6 @@ func (c *templateCompiler) value(path string, v any) node {
 		return c.text(path, v)
 	}
 	return constNode{v}
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }
 
 // text compiles one string: all hole, so that the value keeps its type, or text around holes.
@@ -100,12 +124,12 @@ func (c *templateCompiler) text(path, s string) node {
 			continue
 		}
 		if h.Start == 0 && h.End == len(s) {
-			return holeNode{path, p}
+			return holeNode{path, h.Start + 2, p}
 		}
-		parts = append(parts, constNode{unescape(s[at:h.Start])}, holeNode{path, p})
+		parts = append(parts, constNode{unescape(s[at:h.Start])}, holeNode{path, h.Start + 2, p})
 		at = h.End
 	}
-	return concatNode{path, append(parts, constNode{unescape(s[at:])})}
+	return concatNode(append(parts, constNode{unescape(s[at:])}))
 }
 
 // Hole is one "${...}" in a string: s[Start:End], with the expression inside.
@@ -168,17 +192,17 @@ func unescape(s string) string { return strings.ReplaceAll(s, "$${", "${") }
 
 type constNode struct{ v any }
 
-func (n constNode) render(context.Context, map[string]any) (any, error) { return n.v, nil }
+func (n constNode) render(*rendering) (any, error) { return n.v, nil }
 
 type mapNode struct {
 	keys   []string
 	values []node
 }
 
-func (n mapNode) render(ctx context.Context, vars map[string]any) (any, error) {
+func (n mapNode) render(r *rendering) (any, error) {
 	out := make(map[string]any, len(n.keys))
 	for i, k := range n.keys {
-		v, err := n.values[i].render(ctx, vars)
+		v, err := n.values[i].render(r)
 		if err != nil {
 			return nil, err
 		}
@@ -189,10 +213,10 @@ func (n mapNode) render(ctx context.Context, vars map[string]any) (any, error) {
 
 type listNode []node
 
-func (n listNode) render(ctx context.Context, vars map[string]any) (any, error) {
+func (n listNode) render(r *rendering) (any, error) {
 	out := make([]any, len(n))
 	for i, x := range n {
-		v, err := x.render(ctx, vars)
+		v, err := x.render(r)
 		if err != nil {
 			return nil, err
 		}
@@ -202,27 +226,29 @@ func (n listNode) render(ctx context.Context, vars map[string]any) (any, error) 
 }
 
 type holeNode struct {
-	path string
-	prog *Program
+	path   string
+	offset int // of the expression in its string
+	prog   *Program
 }
 
-func (n holeNode) render(ctx context.Context, vars map[string]any) (any, error) {
-	v, err := n.prog.Eval(ctx, vars)
+func (n holeNode) render(r *rendering) (any, error) {
+	v, err := n.prog.Eval(r.ctx, r.vars)
 	if err != nil {
-		return nil, &RenderError{n.path, n.prog.Text, err}
+		return r.fail(n, err)
 	}
 	out, err := plain(v)
 	if err != nil {
-		return nil, &RenderError{n.path, n.prog.Text, err}
+		return r.fail(n, err)
 	}
 	return out, nil
 }
 
 // RenderError is a hole that could not be rendered.
 type RenderError struct {
-	Path string // of the string that holds it: "spec.hosts[0]"
-	Text string // of the expression
-	Err  error
+	Path   string // of the string that holds it: "spec.hosts[0]"
+	Offset int    // of the expression in that string, in bytes
+	Text   string // of the expression
+	Err    error
 }
 
 func (e *RenderError) Error() string { return fmt.Sprintf("%s: ${%s}: %v", e.Path, e.Text, e.Err) }
@@ -230,26 +256,33 @@ func (e *RenderError) Error() string { return fmt.Sprintf("%s: ${%s}: %v", e.Pat
 func (e *RenderError) Unwrap() error { return e.Err }
 
 // concatNode is text with holes in it.
-type concatNode struct {
-	path  string
-	parts []node
-}
+type concatNode []node
 
 var errInMiddle = errors.New("a list, map or null cannot be put into the middle of a string")
 
-func (n concatNode) render(ctx context.Context, vars map[string]any) (any, error) {
+func (n concatNode) render(r *rendering) (any, error) {
 	var b strings.Builder
-	for _, part := range n.parts {
-		v, err := part.render(ctx, vars)
+	before := len(r.failed)
+	for _, part := range n {
+		known := len(r.failed)
+		v, err := part.render(r)
 		if err != nil {
 			return nil, err
 		}
 		switch v := v.(type) {
 		case map[string]any, []any, nil:
-			return nil, &RenderError{n.path, part.(holeNode).prog.Text, errInMiddle}
+			if len(r.failed) > known {
+				continue // it has said why
+			}
+			if _, err := r.fail(part.(holeNode), errInMiddle); err != nil {
+				return nil, err
+			}
 		default:
 			fmt.Fprint(&b, v)
 		}
+	}
+	if len(r.failed) > before {
+		return nil, nil
 	}
 	return b.String(), nil
 }
@@ -265,6 +298,8 @@ func plain(v ref.Val) (any, error) {
 		return nil, nil
 	case types.Duration:
 		return v.Duration.String(), nil
+	case Value:
+		return nil, v.object.notPlain()
 	case traits.Lister:
 		return plainList(v)
 	case traits.Mapper:

@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // decode reads an object in which nothing wrong was found the way that clients and the api-server do, so that a type that
@@ -13,7 +15,7 @@ import (
 func (c *checker) decode(typ reflect.Type, obj map[string]any) {
 	text, err := json.Marshal(obj)
 	if err != nil {
-		c.add("", "cannot be written as JSON: "+err.Error())
+		c.add(ir.CodeValue, "", "cannot be written as JSON: "+err.Error())
 		return
 	}
 	unknown, err := kjson.UnmarshalStrict(text, reflect.New(typ).Interface())
@@ -35,5 +37,5 @@ func (c *checker) undecodable(err error) {
 	case errors.As(err, &field):
 		path = field.FieldPath()
 	}
-	c.add(path, "cannot be decoded: "+err.Error())
+	c.add(ir.CodeValue, path, "cannot be decoded: "+err.Error())
 }

@@ -1,8 +1,10 @@
 package kinds
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,6 +26,12 @@ const (
 	freeName = "free" // in values that may hold anything
 )
 
+// long stands for every uint64. Protobuf's encoder puts it in quotes, which the custom resources' schemas do not take.
+const (
+	long     = 1234567890123
+	longText = "1234567890123"
+)
+
 const maxFill = 30 // levels; types that contain themselves end here
 
 func (f filler) object(t *testing.T, gvk schema.GroupVersionKind, typ reflect.Type) map[string]any {
@@ -34,7 +42,7 @@ func (f filler) object(t *testing.T, gvk schema.GroupVersionKind, typ reflect.Ty
 	if err != nil {
 		t.Fatalf("%s: %v", gvk, err)
 	}
-	obj := decoded(t, text)
+	obj := decoded(t, bytes.ReplaceAll(text, []byte(strconv.Quote(longText)), []byte(longText)))
 	obj["apiVersion"], obj["kind"] = gvk.ToAPIVersionAndKind()
 	return obj
 }
@@ -173,7 +181,7 @@ func (f filler) scalar(fd protoreflect.FieldDescriptor) protoreflect.Value {
 	case protoreflect.Uint32Kind:
 		return protoreflect.ValueOfUint32(1)
 	case protoreflect.Uint64Kind:
-		return protoreflect.ValueOfUint64(1)
+		return protoreflect.ValueOfUint64(long)
 	case protoreflect.EnumKind:
 		values := fd.Enum().Values()
 		return protoreflect.ValueOfEnum(values.Get(f.choice % values.Len()).Number())

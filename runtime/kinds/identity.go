@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // identity finds the kind of obj and its type; the type is nil if the kind is not known.
@@ -19,7 +21,7 @@ func (c *checker) identity(obj map[string]any) (schema.GroupVersionKind, reflect
 	}
 	cat, err := known()
 	if err != nil {
-		c.add("kind", err.Error())
+		c.add(ir.CodeInternal, "kind", err.Error())
 		return schema.GroupVersionKind{Kind: kind}, nil
 	}
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
@@ -36,9 +38,9 @@ func (c *checker) requiredText(obj map[string]any, name string) (string, bool) {
 	}
 	s, ok := obj[name].(string)
 	if !ok {
-		c.add(name, mismatch("a string", obj[name]))
+		c.mismatch(name, "a string", obj[name])
 	} else if s == "" {
-		c.add(name, "must not be empty")
+		c.add(ir.CodeValue, name, "must not be empty")
 	}
 	return s, s != ""
 }
@@ -164,7 +166,7 @@ func nearGroup(a, b string) bool {
 }
 
 func doubt(path, message, suggestion string) finding {
-	return finding{Problem: Problem{Path: path, Message: message, Suggestion: suggestion}}
+	return finding{Problem: Problem{Code: ir.CodeValue, Path: path, Message: message, Suggestion: suggestion}}
 }
 
 func apiVersionOf(group, version string) string {

@@ -12,6 +12,10 @@ package kinds
 import (
 	"cmp"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // maxProblems is how many problems of one object are returned. Past that an object is not misspelled but something else.
@@ -19,9 +23,10 @@ const maxProblems = 100
 
 // Problem is one mistake in an object.
 type Problem struct {
-	Path       string // the field: spec.http[0].route[0].wieght, metadata.labels["app.kubernetes.io/name"]
-	Message    string // in the user's words: unknown field "wieght"; want an int, got a string
-	Suggestion string // what was probably meant, "" if nothing is near
+	Code       ir.Code // what kind of mistake it is
+	Path       string  // the field: spec.http[0].route[0].wieght, metadata.labels["app.kubernetes.io/name"]
+	Message    string  // in the user's words: unknown field "wieght"; want an int, got a string
+	Suggestion string  // what was probably meant, "" if nothing is near
 }
 
 // Check returns what is wrong with obj, sorted by path; nil if nothing is. At most 100 problems are returned.
@@ -32,7 +37,7 @@ type Problem struct {
 func Check(obj map[string]any) []Problem {
 	c := &checker{}
 	if path, why := oversized(obj); why != "" {
-		c.add(path, why)
+		c.add(ir.CodeValue, path, why)
 		return c.problems()
 	}
 	c.object(obj)
@@ -58,23 +63,34 @@ func (c *checker) object(obj map[string]any) {
 		c.value(objectMeta, meta, "metadata")
 	}
 	c.metadata(obj, gvk.GroupKind())
+	if gvk.GroupKind() == (schema.GroupKind{Kind: "Secret"}) {
+		c.tlsSecret(obj)
+	}
 	if typ != nil && len(c.found) == 0 {
 		c.decode(typ, obj)
 	}
 }
 
-func (c *checker) add(path, message string) {
-	c.found = append(c.found, finding{Problem: Problem{Path: path, Message: message}})
+func (c *checker) add(code ir.Code, path, message string) {
+	c.found = append(c.found, finding{Problem: Problem{Code: code, Path: path, Message: message}})
 }
 
+// mismatch says that v is of another type than the field.
+func (c *checker) mismatch(path, want string, v any) {
+	c.add(ir.CodeType, path, "want "+want+", got "+word(v))
+}
+
+// refused says that v is of the right type but not a value that the field takes.
+func (c *checker) refused(path, want string, v any) { c.add(ir.CodeValue, path, wanted(want, v)) }
+
 // unlisted reports a name that is none of the known ones.
-func (c *checker) unlisted(path, message, typed string, known func() []string) {
-	c.found = append(c.found, finding{Problem: Problem{Path: path, Message: message}, typed: typed, known: known})
+func (c *checker) unlisted(code ir.Code, path, message, typed string, known func() []string) {
+	c.found = append(c.found, finding{Problem: Problem{Code: code, Path: path, Message: message}, typed: typed, known: known})
 }
 
 // unknown reports a field that does not exist in the struct at path.
 func (c *checker) unknown(path, name string, known func() []string) {
-	c.unlisted(join(path, name), "unknown field "+show(name), name, known)
+	c.unlisted(ir.CodeUnknownField, join(path, name), "unknown field "+show(name), name, known)
 }
 
 // required reports whether the struct at path sets the field name. If not, the field that may be a misspelling of it is
@@ -90,7 +106,7 @@ func (c *checker) required(in map[string]any, path, name string) bool {
 			return false
 		}
 	}
-	c.add(join(path, name), "required field "+show(name)+" is missing")
+	c.add(ir.CodeMissingField, join(path, name), "required field "+show(name)+" is missing")
 	return false
 }
 

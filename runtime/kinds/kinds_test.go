@@ -1,10 +1,13 @@
 package kinds
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 func TestValidSamples(t *testing.T) {
@@ -65,7 +68,7 @@ func TestMisspelled(t *testing.T) {
 			} else {
 				parent = ""
 			}
-			want := []Problem{{Path: join(parent, typo), Message: `unknown field "` + typo + `"`, Suggestion: right}}
+			want := []Problem{{Code: ir.CodeUnknownField, Path: join(parent, typo), Message: `unknown field "` + typo + `"`, Suggestion: right}}
 			if tooFar[typo] {
 				want[0].Suggestion = ""
 			}
@@ -102,9 +105,10 @@ var mistyped = []struct {
 	{kind: "DestinationRule", path: "spec.trafficPolicy.tls.mode", value: "simple", message: `want one of "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL", got "simple"`, suggestion: "SIMPLE"},
 	{kind: "DestinationRule", path: "spec.trafficPolicy.tls.mode", value: int64(1), message: `want one of "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL", got 1`},
 	{kind: "DestinationRule", path: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", value: true, message: "want an int, got a bool"},
-	{kind: "DestinationRule", path: "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", value: "many", message: `want an int, got "many"`},
+	{kind: "DestinationRule", path: "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", value: "many", message: "want an int, got a string"},
 	{kind: "DestinationRule", path: "spec.subsets[0].labels.version", value: int64(1), message: "want a string, got an int"},
 	{kind: "DestinationRule", path: "spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple", value: "RANDOMLY", suggestion: "RANDOM"},
+	{kind: "DestinationRule", path: "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", value: "2048", message: "want an int, got a string"},
 	{kind: "Gateway", path: "spec.servers[0].port", value: int64(443), message: "want a struct, got an int"},
 	{kind: "Gateway", path: "spec.selector", value: "ingress", message: "want a struct, got a string"},
 	{kind: "Gateway", path: "spec.servers[0].tls.minProtocolVersion", value: "TLSv1.2", message: `want one of "TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3", got "TLSv1.2"`, suggestion: "TLSV1_2"},
@@ -141,6 +145,9 @@ var mistyped = []struct {
 	{kind: "ConfigMap", path: "immutable", value: "yes", message: "want a bool, got a string"},
 }
 
+// ofType matches messages that speak of the type of a value, not of the value.
+var ofType = regexp.MustCompile(`, got an? `)
+
 func TestMistyped(t *testing.T) {
 	t.Parallel()
 	valid := samples(t)
@@ -148,9 +155,12 @@ func TestMistyped(t *testing.T) {
 		obj := clone(t, valid[tc.kind])
 		set(t, obj, tc.path, tc.value)
 		got := Check(obj)
-		want := []Problem{{Path: tc.path, Message: tc.message, Suggestion: tc.suggestion}}
+		want := []Problem{{Code: ir.CodeValue, Path: tc.path, Message: tc.message, Suggestion: tc.suggestion}}
 		if tc.message == "" && len(got) == 1 {
 			want[0].Message = got[0].Message
+		}
+		if _, text := tc.value.(string); ofType.MatchString(tc.message) || !text && strings.HasPrefix(tc.message, "want one of") {
+			want[0].Code = ir.CodeType
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s is %v (-want +got):\n%s", tc.kind, tc.path, tc.value, diff)

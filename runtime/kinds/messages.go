@@ -7,19 +7,21 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // message checks v against a protobuf message as Istio's clients read it: by the rules of protobuf's JSON, except that
 // durations are Go's ("5m"), which Istio accepts everywhere (github.com/golang/protobuf/jsonpb, unmarshalMessage). Two
-// things that those rules allow are refused, because no api-server takes them by the schema of Istio's custom resources:
-// 32-bit numbers in quotes and the numbers of enums.
+// things that those rules allow are refused, because no api-server takes them by the schema of Istio's custom resources
+// (istio.io/istio, manifests/charts/base/files/crd-all.gen.yaml): numbers in quotes and the numbers of enums.
 func (c *checker) message(md protoreflect.MessageDescriptor, v any, path string) {
 	if v == nil || c.wellKnown(md, v, path) {
 		return
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		c.add(path, mismatch("a struct", v))
+		c.mismatch(path, "a struct", v)
 		return
 	}
 	var chosen []protoreflect.FieldDescriptor // those given of any oneof
@@ -33,7 +35,7 @@ func (c *checker) message(md protoreflect.MessageDescriptor, v any, path string)
 			continue
 		}
 		if _, both := m[fd.JSONName()]; both && name != fd.JSONName() {
-			c.add(join(path, name), "is the same field as "+show(fd.JSONName()))
+			c.add(ir.CodeRule, join(path, name), "is the same field as "+show(fd.JSONName()))
 			continue
 		}
 		if oneof := fd.ContainingOneof(); oneof != nil && !oneof.IsSynthetic() {
@@ -82,7 +84,7 @@ func (c *checker) exclusive(chosen []protoreflect.FieldDescriptor, path string) 
 		for i, name := range given {
 			given[i] = strconv.Quote(name)
 		}
-		c.add(path, "only one of "+strings.Join(given, ", ")+" can be set")
+		c.add(ir.CodeRule, path, "only one of "+strings.Join(given, ", ")+" can be set")
 	}
 }
 
@@ -91,7 +93,7 @@ func (c *checker) field(fd protoreflect.FieldDescriptor, v any, path string) {
 	case fd.IsMap():
 		m, ok := v.(map[string]any)
 		if !ok {
-			c.add(path, mismatch("a struct", v))
+			c.mismatch(path, "a struct", v)
 			return
 		}
 		for name, child := range m {
@@ -101,7 +103,7 @@ func (c *checker) field(fd protoreflect.FieldDescriptor, v any, path string) {
 	case fd.IsList():
 		elements, ok := v.([]any)
 		if !ok {
-			c.add(path, mismatch("a list", v))
+			c.mismatch(path, "a list", v)
 			return
 		}
 		for i, e := range elements {
@@ -137,22 +139,19 @@ func (c *checker) single(fd protoreflect.FieldDescriptor, v any, path string) {
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		c.integer(v, path, 32, false)
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		c.quotable(v, path, true)
+		c.long(fd, v, path, true)
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		c.quotable(v, path, false)
+		c.long(fd, v, path, false)
 	}
 }
 
-// quotable checks an integer of 64 bits, which protobuf's JSON writes in quotes because JavaScript would round it.
-func (c *checker) quotable(v any, path string, signed bool) {
-	s, ok := v.(string)
-	if !ok {
-		c.integer(v, path, 64, signed)
+// long checks an integer of 64 bits. Protobuf's JSON writes them in quotes because JavaScript would round them; the
+// custom resources' schemas take quotes for the generation that a status was made from, and for nothing else.
+func (c *checker) long(fd protoreflect.FieldDescriptor, v any, path string, signed bool) {
+	if s, ok := v.(string); ok && fd.Name() == "observed_generation" && isInteger(s, 64, signed) {
 		return
 	}
-	if !isInteger(s, 64, signed) {
-		c.add(path, refused("an int", v))
-	}
+	c.integer(v, path, 64, signed)
 }
 
 // key checks a key of a map. Keys are text in JSON, but may have to be that of a number.
@@ -171,7 +170,7 @@ func (c *checker) key(fd protoreflect.FieldDescriptor, name, path string) {
 		ok = isInteger(name, 64, false)
 	}
 	if !ok {
-		c.add(path, "keys here are of type "+fd.Kind().String()+", got "+show(name))
+		c.add(ir.CodeValue, path, "keys here are of type "+fd.Kind().String()+", got "+show(name))
 	}
 }
 
@@ -195,8 +194,12 @@ func (c *checker) enum(ed protoreflect.EnumDescriptor, v any, path string) {
 		names[i] = string(values.Get(i).Name())
 		quoted[i] = strconv.Quote(names[i])
 	}
-	typed, _ := v.(string)
-	c.unlisted(path, refused("one of "+strings.Join(quoted, ", "), v), typed, func() []string { return names })
+	code := ir.CodeValue
+	typed, ok := v.(string)
+	if !ok {
+		code = ir.CodeType
+	}
+	c.unlisted(code, path, wanted("one of "+strings.Join(quoted, ", "), v), typed, func() []string { return names })
 }
 
 // wellKnown checks the messages that protobuf's JSON writes in a way of their own, and reports whether md is one.
@@ -213,11 +216,11 @@ func (c *checker) wellKnown(md protoreflect.MessageDescriptor, v any, path strin
 		c.parsed(v, path, `a time like "2026-01-31T15:04:05Z"`, func(s string) error { _, err := time.Parse(time.RFC3339Nano, s); return err })
 	case "Struct", "Any":
 		if _, ok := v.(map[string]any); !ok {
-			c.add(path, mismatch("a struct", v))
+			c.mismatch(path, "a struct", v)
 		}
 	case "ListValue":
 		if _, ok := v.([]any); !ok {
-			c.add(path, mismatch("a list", v))
+			c.mismatch(path, "a list", v)
 		}
 	case "Value":
 	default:
@@ -230,8 +233,8 @@ func (c *checker) wellKnown(md protoreflect.MessageDescriptor, v any, path strin
 func (c *checker) parsed(v any, path, want string, parse func(string) error) {
 	s, ok := v.(string)
 	if !ok {
-		c.add(path, mismatch(want, v))
+		c.mismatch(path, want, v)
 	} else if parse(s) != nil {
-		c.add(path, refused(want, v))
+		c.refused(path, want, v)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 // rule says what is wrong with a name; nothing if it is valid.
@@ -70,7 +72,7 @@ func (c *checker) named(path, what, name string, valid rule) {
 		return
 	}
 	why, _, _ := strings.Cut(faults[0], " (e.g.") // examples and a regular expression follow
-	p := Problem{Path: path, Message: show(name) + " is not a valid " + what + ": " + why}
+	p := Problem{Code: ir.CodeValue, Path: path, Message: show(name) + " is not a valid " + what + ": " + why}
 	dashes := strings.NewReplacer("_", "-", " ", "-").Replace(name)
 	for _, tidy := range []string{dashes, strings.ToLower(dashes)} {
 		if p.Suggestion == "" && len(valid(tidy)) == 0 {

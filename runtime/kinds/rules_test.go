@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 func TestAcceptedSpellings(t *testing.T) {
@@ -16,7 +18,8 @@ func TestAcceptedSpellings(t *testing.T) {
 		kind, path string
 		value      any
 	}{
-		{"DestinationRule", "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", "2048"}, // 64 bits, so protobuf's JSON allows quotes
+		{"DestinationRule", "spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize", int64(2048)},
+		{"VirtualService", "status", map[string]any{"observedGeneration": "7"}},
 		{"VirtualService", "spec.http[0].timeout", "90s"},
 		{"VirtualService", "spec.http[0].timeout", nil},
 		{"VirtualService", "spec.http[0].route[0].weight", float64(90)},
@@ -44,9 +47,9 @@ func TestFieldsThatExclude(t *testing.T) {
 		value      any
 		want       Problem
 	}{
-		{"VirtualService", "spec.http[0].match[0].uri.exact", "/", Problem{Path: "spec.http[0].match[0].uri", Message: `only one of "exact", "prefix" can be set`}},
-		{"DestinationRule", "spec.trafficPolicy.loadBalancer.simple", "RANDOM", Problem{Path: "spec.trafficPolicy.loadBalancer", Message: `only one of "consistentHash", "simple" can be set`}},
-		{"DestinationRule", "spec.traffic_policy", map[string]any{}, Problem{Path: "spec.traffic_policy", Message: `unknown field "traffic_policy"`, Suggestion: "trafficPolicy"}},
+		{"VirtualService", "spec.http[0].match[0].uri.exact", "/", Problem{Code: ir.CodeRule, Path: "spec.http[0].match[0].uri", Message: `only one of "exact", "prefix" can be set`}},
+		{"DestinationRule", "spec.trafficPolicy.loadBalancer.simple", "RANDOM", Problem{Code: ir.CodeRule, Path: "spec.trafficPolicy.loadBalancer", Message: `only one of "consistentHash", "simple" can be set`}},
+		{"DestinationRule", "spec.traffic_policy", map[string]any{}, Problem{Code: ir.CodeUnknownField, Path: "spec.traffic_policy", Message: `unknown field "traffic_policy"`, Suggestion: "trafficPolicy"}},
 	} {
 		obj := clone(t, valid[tc.kind])
 		set(t, obj, tc.path, tc.value)
@@ -86,26 +89,26 @@ func TestKindThatIsNotKnown(t *testing.T) {
 		apiVersion, kind string
 		want             *Problem
 	}{
-		{"networking.istio.io/v1", "VirtualServce", &Problem{"kind", `networking.istio.io/v1 has no kind "VirtualServce"`, "VirtualService"}},
-		{"networking.istio.io/v1", "virtualservice", &Problem{"kind", `networking.istio.io/v1 has no kind "virtualservice"`, "VirtualService"}},
-		{"networking.istio.io/v1", "VirtualServiceList", &Problem{"kind", `networking.istio.io/v1 has no kind "VirtualServiceList"`, "VirtualService"}},
-		{"networking.istio.io/v1", "Something", &Problem{"kind", `networking.istio.io/v1 has no kind "Something"`, ""}},
-		{"networking.istio.io/v1", "EnvoyFilters", &Problem{"kind", `networking.istio.io/v1 has no kind "EnvoyFilters"`, "EnvoyFilter"}},
-		{"networking.istio.io/v1", "EnvoyFilter", &Problem{"apiVersion", `networking.istio.io/v1 has no kind "EnvoyFilter"`, "networking.istio.io/v1alpha3"}},
-		{"networking.istio.io/v2", "VirtualService", &Problem{"apiVersion", `unknown apiVersion "networking.istio.io/v2"`, "networking.istio.io/v1"}},
-		{"networking.itsio.io/v1beta1", "VirtualService", &Problem{"apiVersion", `unknown apiVersion "networking.itsio.io/v1beta1"`, "networking.istio.io/v1beta1"}},
-		{"networking.itsio.io/v7", "VirtualService", &Problem{"apiVersion", `unknown apiVersion "networking.itsio.io/v7"`, "networking.istio.io/v1"}},
-		{"networking.istio.io", "VirtualService", &Problem{"apiVersion", `unknown apiVersion "networking.istio.io"`, "networking.istio.io/v1"}},
-		{"security.istio.io/v1", "VirtualService", &Problem{"apiVersion", `security.istio.io/v1 has no kind "VirtualService"`, "networking.istio.io/v1"}},
-		{"v1", "Deployment", &Problem{"apiVersion", `v1 has no kind "Deployment"`, "apps/v1"}},
-		{"apps/v1", "Pod", &Problem{"apiVersion", `apps/v1 has no kind "Pod"`, "v1"}},
-		{"v1", "Gateway", &Problem{"apiVersion", `v1 has no kind "Gateway"; there is one in gateway.networking.k8s.io/v1 and in networking.istio.io/v1`, ""}},
-		{"v2", "Pod", &Problem{"apiVersion", `unknown apiVersion "v2"`, "v1"}},
-		{"V1", "Pod", &Problem{"apiVersion", `unknown apiVersion "V1"`, "v1"}},
+		{"networking.istio.io/v1", "VirtualServce", &Problem{ir.CodeValue, "kind", `networking.istio.io/v1 has no kind "VirtualServce"`, "VirtualService"}},
+		{"networking.istio.io/v1", "virtualservice", &Problem{ir.CodeValue, "kind", `networking.istio.io/v1 has no kind "virtualservice"`, "VirtualService"}},
+		{"networking.istio.io/v1", "VirtualServiceList", &Problem{ir.CodeValue, "kind", `networking.istio.io/v1 has no kind "VirtualServiceList"`, "VirtualService"}},
+		{"networking.istio.io/v1", "Something", &Problem{ir.CodeValue, "kind", `networking.istio.io/v1 has no kind "Something"`, ""}},
+		{"networking.istio.io/v1", "EnvoyFilters", &Problem{ir.CodeValue, "kind", `networking.istio.io/v1 has no kind "EnvoyFilters"`, "EnvoyFilter"}},
+		{"networking.istio.io/v1", "EnvoyFilter", &Problem{ir.CodeValue, "apiVersion", `networking.istio.io/v1 has no kind "EnvoyFilter"`, "networking.istio.io/v1alpha3"}},
+		{"networking.istio.io/v2", "VirtualService", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "networking.istio.io/v2"`, "networking.istio.io/v1"}},
+		{"networking.itsio.io/v1beta1", "VirtualService", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "networking.itsio.io/v1beta1"`, "networking.istio.io/v1beta1"}},
+		{"networking.itsio.io/v7", "VirtualService", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "networking.itsio.io/v7"`, "networking.istio.io/v1"}},
+		{"networking.istio.io", "VirtualService", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "networking.istio.io"`, "networking.istio.io/v1"}},
+		{"security.istio.io/v1", "VirtualService", &Problem{ir.CodeValue, "apiVersion", `security.istio.io/v1 has no kind "VirtualService"`, "networking.istio.io/v1"}},
+		{"v1", "Deployment", &Problem{ir.CodeValue, "apiVersion", `v1 has no kind "Deployment"`, "apps/v1"}},
+		{"apps/v1", "Pod", &Problem{ir.CodeValue, "apiVersion", `apps/v1 has no kind "Pod"`, "v1"}},
+		{"v1", "Gateway", &Problem{ir.CodeValue, "apiVersion", `v1 has no kind "Gateway"; there is one in gateway.networking.k8s.io/v1 and in networking.istio.io/v1`, ""}},
+		{"v2", "Pod", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "v2"`, "v1"}},
+		{"V1", "Pod", &Problem{ir.CodeValue, "apiVersion", `unknown apiVersion "V1"`, "v1"}},
 		{"core/v1", "Pod", nil},
-		{"networking.k8s.io/v1", "HTTPRoute", &Problem{"apiVersion", `networking.k8s.io/v1 has no kind "HTTPRoute"`, "gateway.networking.k8s.io/v1"}},
-		{"v1", "DeleteOptions", &Problem{"kind", `v1 has no kind "DeleteOptions"`, ""}},
-		{"a/b/c", "Pod", &Problem{"apiVersion", `"a/b/c" is not an apiVersion: want a version or group/version, like "v1" or "apps/v1"`, ""}},
+		{"networking.k8s.io/v1", "HTTPRoute", &Problem{ir.CodeValue, "apiVersion", `networking.k8s.io/v1 has no kind "HTTPRoute"`, "gateway.networking.k8s.io/v1"}},
+		{"v1", "DeleteOptions", &Problem{ir.CodeValue, "kind", `v1 has no kind "DeleteOptions"`, ""}},
+		{"a/b/c", "Pod", &Problem{ir.CodeValue, "apiVersion", `"a/b/c" is not an apiVersion: want a version or group/version, like "v1" or "apps/v1"`, ""}},
 		{"networking.gke.io/v1", "ManagedCertificate", nil},
 		{"networking.gke.io/v1", "Gateway", nil},
 		{"serving.knative.dev/v1", "Service", nil},
@@ -134,8 +137,8 @@ func TestTwoMistakesInWhatKindItIs(t *testing.T) {
 	t.Parallel()
 	got := Check(map[string]any{"apiVersion": "networking.istio.io/v2", "kind": "VirtualServce", "metadata": map[string]any{"name": "a"}})
 	want := []Problem{
-		{"apiVersion", `unknown apiVersion "networking.istio.io/v2"`, "networking.istio.io/v1"},
-		{"kind", `group "networking.istio.io" has no kind "VirtualServce"`, "VirtualService"},
+		{ir.CodeValue, "apiVersion", `unknown apiVersion "networking.istio.io/v2"`, "networking.istio.io/v1"},
+		{ir.CodeValue, "kind", `group "networking.istio.io" has no kind "VirtualServce"`, "VirtualService"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -153,22 +156,22 @@ func TestMetadata(t *testing.T) {
 	}{
 		{"v1", "ConfigMap", map[string]any{"name": "a.b-c"}, nil},
 		{"v1", "ConfigMap", map[string]any{"generateName": "a-"}, nil},
-		{"v1", "ConfigMap", map[string]any{"name": "My_Map"}, []Problem{{"metadata.name", `"My_Map" is not a valid name: ` + subdomain, "my-map"}}},
-		{"v1", "ConfigMap", map[string]any{"name": strings.Repeat("a", 254)}, []Problem{{"metadata.name", `"` + strings.Repeat("a", 60) + `"... is not a valid name: must be no more than 253 characters`, ""}}},
-		{"v1", "Namespace", map[string]any{"name": "a.b"}, []Problem{{"metadata.name", `"a.b" is not a valid name: must not contain dots`, ""}}},
+		{"v1", "ConfigMap", map[string]any{"name": "My_Map"}, []Problem{{ir.CodeValue, "metadata.name", `"My_Map" is not a valid name: ` + subdomain, "my-map"}}},
+		{"v1", "ConfigMap", map[string]any{"name": strings.Repeat("a", 254)}, []Problem{{ir.CodeValue, "metadata.name", `"` + strings.Repeat("a", 60) + `"... is not a valid name: must be no more than 253 characters`, ""}}},
+		{"v1", "Namespace", map[string]any{"name": "a.b"}, []Problem{{ir.CodeValue, "metadata.name", `"a.b" is not a valid name: must not contain dots`, ""}}},
 		{"v1", "Service", map[string]any{"name": "9-lives"}, nil},
 		{"rbac.authorization.k8s.io/v1", "ClusterRole", map[string]any{"name": "system:node"}, nil},
-		{"rbac.authorization.k8s.io/v1", "ClusterRole", map[string]any{"name": "a/b"}, []Problem{{"metadata.name", `"a/b" is not a valid name: may not contain '/'`, ""}}},
+		{"rbac.authorization.k8s.io/v1", "ClusterRole", map[string]any{"name": "a/b"}, []Problem{{ir.CodeValue, "metadata.name", `"a/b" is not a valid name: may not contain '/'`, ""}}},
 		{"example.com/v1", "Widget", map[string]any{"name": "-w", "lables": map[string]any{}}, []Problem{
-			{"metadata.lables", `unknown field "lables"`, "labels"}, {"metadata.name", `"-w" is not a valid name: ` + subdomain, ""}}},
-		{"v1", "Pod", map[string]any{"name": "a", "namespace": "Shop"}, []Problem{{"metadata.namespace", `"Shop" is not a valid namespace: ` + label, "shop"}}},
-		{"v1", "Pod", map[string]any{"name": int64(1)}, []Problem{{"metadata.name", "want a string, got an int", ""}}},
-		{"v1", "Pod", map[string]any{}, []Problem{{"metadata.name", `required field "name" is missing`, ""}}},
-		{"v1", "Pod", nil, []Problem{{"metadata", `required field "metadata" is missing`, ""}}},
-		{"v1", "Pod", "a", []Problem{{"metadata", "want a struct, got a string", ""}}},
+			{ir.CodeUnknownField, "metadata.lables", `unknown field "lables"`, "labels"}, {ir.CodeValue, "metadata.name", `"-w" is not a valid name: ` + subdomain, ""}}},
+		{"v1", "Pod", map[string]any{"name": "a", "namespace": "Shop"}, []Problem{{ir.CodeValue, "metadata.namespace", `"Shop" is not a valid namespace: ` + label, "shop"}}},
+		{"v1", "Pod", map[string]any{"name": int64(1)}, []Problem{{ir.CodeType, "metadata.name", "want a string, got an int", ""}}},
+		{"v1", "Pod", map[string]any{}, []Problem{{ir.CodeMissingField, "metadata.name", `required field "name" is missing`, ""}}},
+		{"v1", "Pod", nil, []Problem{{ir.CodeMissingField, "metadata", `required field "metadata" is missing`, ""}}},
+		{"v1", "Pod", "a", []Problem{{ir.CodeType, "metadata", "want a struct, got a string", ""}}},
 		{"v1", "Pod", map[string]any{"name": "a", "labels": map[string]any{"a b": "c", "ok": "A b"}, "annotations": map[string]any{"Up.Example/Case": "any thing"}}, []Problem{
-			{"metadata.labels.ok", `"A b" is not a valid label value: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`, "A-b"},
-			{`metadata.labels["a b"]`, `"a b" is not a valid label key: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`, "a-b"}}},
+			{ir.CodeValue, "metadata.labels.ok", `"A b" is not a valid label value: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`, "A-b"},
+			{ir.CodeValue, `metadata.labels["a b"]`, `"a b" is not a valid label key: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`, "a-b"}}},
 	} {
 		obj := map[string]any{"apiVersion": tc.apiVersion, "kind": tc.kind, "metadata": tc.metadata}
 		if diff := cmp.Diff(tc.want, Check(obj)); diff != "" {
@@ -183,9 +186,9 @@ func TestObjectWithoutKind(t *testing.T) {
 		obj  map[string]any
 		want []Problem
 	}{
-		{nil, []Problem{{"apiVersion", `required field "apiVersion" is missing`, ""}, {"kind", `required field "kind" is missing`, ""}, {"metadata", `required field "metadata" is missing`, ""}}},
-		{map[string]any{"apiversion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "a"}}, []Problem{{"apiversion", `unknown field "apiversion"`, "apiVersion"}}},
-		{map[string]any{"apiVersion": 1, "kind": "", "metadata": map[string]any{"name": "a"}}, []Problem{{"apiVersion", "want a string, got an int", ""}, {"kind", "must not be empty", ""}}},
+		{nil, []Problem{{ir.CodeMissingField, "apiVersion", `required field "apiVersion" is missing`, ""}, {ir.CodeMissingField, "kind", `required field "kind" is missing`, ""}, {ir.CodeMissingField, "metadata", `required field "metadata" is missing`, ""}}},
+		{map[string]any{"apiversion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "a"}}, []Problem{{ir.CodeUnknownField, "apiversion", `unknown field "apiversion"`, "apiVersion"}}},
+		{map[string]any{"apiVersion": 1, "kind": "", "metadata": map[string]any{"name": "a"}}, []Problem{{ir.CodeType, "apiVersion", "want a string, got an int", ""}, {ir.CodeValue, "kind", "must not be empty", ""}}},
 	} {
 		if diff := cmp.Diff(tc.want, Check(tc.obj)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", tc.obj, diff)

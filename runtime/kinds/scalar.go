@@ -11,13 +11,13 @@ import (
 
 func (c *checker) text(v any, path string) {
 	if _, ok := v.(string); !ok {
-		c.add(path, mismatch("a string", v))
+		c.mismatch(path, "a string", v)
 	}
 }
 
 func (c *checker) truth(v any, path string) {
 	if _, ok := v.(bool); !ok {
-		c.add(path, mismatch("a bool", v))
+		c.mismatch(path, "a bool", v)
 	}
 }
 
@@ -26,11 +26,11 @@ func (c *checker) base64(v any, path string) {
 	const want = "base64 text"
 	s, ok := v.(string)
 	if !ok {
-		c.add(path, mismatch(want, v))
+		c.mismatch(path, want, v)
 		return
 	}
 	if _, err := base64.StdEncoding.DecodeString(s); err != nil {
-		c.add(path, refused(want, v))
+		c.refused(path, want, v)
 	}
 }
 
@@ -39,9 +39,9 @@ func (c *checker) decimal(v any, path string, bits int) {
 	n, ok := numberOf(v)
 	switch {
 	case !ok || math.IsNaN(n.float) || math.IsInf(n.float, 0):
-		c.add(path, mismatch("a number", v))
+		c.mismatch(path, "a number", v)
 	case bits == 32 && math.Abs(n.float) > math.MaxFloat32:
-		c.add(path, refused("a number of 32 bits", v))
+		c.refused(path, "a number of 32 bits", v)
 	}
 }
 
@@ -50,11 +50,11 @@ func (c *checker) integer(v any, path string, bits int, signed bool) {
 	n, ok := numberOf(v)
 	switch {
 	case !ok || !n.whole && !n.huge():
-		c.add(path, mismatch("an int", v))
+		c.mismatch(path, "an int", v)
 	case signed && !n.fitsSigned(bits):
-		c.add(path, refused(fmt.Sprintf("an int between %d and %d", int64(math.MinInt64)>>(64-bits), int64(math.MaxInt64)>>(64-bits)), v))
+		c.refused(path, fmt.Sprintf("an int between %d and %d", int64(math.MinInt64)>>(64-bits), int64(math.MaxInt64)>>(64-bits)), v)
 	case !signed && !n.fitsUnsigned(bits):
-		c.add(path, refused(fmt.Sprintf("an int between 0 and %d", uint64(math.MaxUint64)>>(64-bits)), v))
+		c.refused(path, fmt.Sprintf("an int between 0 and %d", uint64(math.MaxUint64)>>(64-bits)), v)
 	}
 }
 

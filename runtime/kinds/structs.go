@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/plscript/plscript/lang/ir"
 )
 
 var objectMeta = reflect.TypeFor[metav1.ObjectMeta]()
@@ -56,7 +58,7 @@ func (c *checker) value(typ reflect.Type, v any, path string) {
 func (c *checker) structure(info *typeInfo, v any, path string) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		c.add(path, mismatch("a struct", v))
+		c.mismatch(path, "a struct", v)
 		return
 	}
 	for name, child := range m {
@@ -72,7 +74,7 @@ func (c *checker) structure(info *typeInfo, v any, path string) {
 func (c *checker) mapping(typ reflect.Type, v any, path string) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		c.add(path, mismatch("a struct", v))
+		c.mismatch(path, "a struct", v)
 		return
 	}
 	for name, child := range m {
@@ -87,7 +89,7 @@ func (c *checker) list(typ reflect.Type, v any, path string) {
 	}
 	elements, ok := v.([]any)
 	if !ok {
-		c.add(path, mismatch("a list", v))
+		c.mismatch(path, "a list", v)
 		return
 	}
 	for i, e := range elements {
@@ -106,18 +108,24 @@ var syntaxes = map[reflect.Type]string{
 
 // ownSyntax lets a type that reads itself from JSON do so.
 func (c *checker) ownSyntax(typ reflect.Type, v any, path string) {
-	text, err := json.Marshal(v)
+	encoded, err := json.Marshal(v)
 	if err == nil {
-		_, err = kjson.UnmarshalStrict(text, reflect.New(typ).Interface())
+		_, err = kjson.UnmarshalStrict(encoded, reflect.New(typ).Interface())
 	}
 	if err == nil {
 		return
 	}
-	if want, ok := syntaxes[typ]; ok {
-		c.add(path, refused(want, v))
+	want, ok := syntaxes[typ]
+	_, text := v.(string)
+	switch {
+	case ok && text:
+		c.refused(path, want, v)
+		return
+	case ok:
+		c.mismatch(path, want, v)
 		return
 	}
-	c.add(path, "cannot be read: "+err.Error())
+	c.add(ir.CodeValue, path, "cannot be read: "+err.Error())
 }
 
 // typeInfo is what the checks need to know of a Go type.

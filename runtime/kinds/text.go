@@ -48,11 +48,8 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// mismatch says that v is of another type than the field.
-func mismatch(want string, v any) string { return "want " + want + ", got " + word(v) }
-
-// refused says that v is of the right type but not a value that the field takes.
-func refused(want string, v any) string { return "want " + want + ", got " + show(v) }
+// wanted says that v is not a value that a field takes.
+func wanted(want string, v any) string { return "want " + want + ", got " + show(v) }
 
 // word names the type of a value.
 func word(v any) string {
