@@ -79,6 +79,10 @@ func (a *applier) move(sub *subscription, to *table, names []nameID, out *applie
 	a.store.hold(to)
 	for _, n := range names {
 		a.touch(n, out)
+		if len(a.store.objects) > 0 {
+			a.touchObjects(sub.table.find(n), out)
+			a.touchObjects(to.find(n), out)
+		}
 	}
 	a.store.release(sub.table)
 	sub.table = to
@@ -86,11 +90,23 @@ func (a *applier) move(sub *subscription, to *table, names []nameID, out *applie
 
 // touch notes the pending changes that are looked for in the resource n.
 func (a *applier) touch(n nameID, out *applied) {
-	w := a.store.names[n].watch
-	if w == nil {
+	if w := a.store.names[n].watch; w != nil {
+		a.touchChanges(w.changes, out)
+	}
+}
+
+// touchObjects notes the pending changes of the objects that are in what e holds.
+func (a *applier) touchObjects(e *entry, out *applied) {
+	if e == nil {
 		return
 	}
-	for _, ch := range w.changes {
+	for _, h := range a.store.contents[e.content].hits {
+		a.touchChanges(h.object.changes, out)
+	}
+}
+
+func (a *applier) touchChanges(changes []*change, out *applied) {
+	for _, ch := range changes {
 		if ch.seen != a.round {
 			ch.seen = a.round
 			out.touched = append(out.touched, ch)

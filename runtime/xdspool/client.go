@@ -28,6 +28,7 @@ type client struct {
 	wanted bool
 	closed bool // plscript took it away
 	open   bool // a response has come on the current stream
+	before bool // ... and on an earlier one
 	synced bool
 	now    *call // the current stream, for what is sent out of turn
 	types  [numTypes]subscription
@@ -37,28 +38,38 @@ type client struct {
 func (c *client) run(ctx context.Context) {
 	wait := newBackoff(c.proxy.Class)
 	for {
-		at := c.pool.nextAddress()
-		if at.pace.wait(ctx) != nil {
-			return
-		}
-		err := c.connect(ctx, at, func() {
-			wait.reset()
-			at.pace.admitted()
-		})
+		name, err := c.attempt(ctx, wait)
 		if ctx.Err() != nil {
 			return
 		}
-		refused := status.Code(err) == codes.ResourceExhausted
-		if refused {
-			at.pace.refused()
-		}
-		c.pool.ended(c, refused)
+		c.pool.ended(c, err)
 		c.pool.notify()
-		c.pool.logEnd(ctx, c, at.name, err)
+		c.pool.logEnd(ctx, c, name, err)
 		if c.pool.cfg.Clock.Sleep(ctx, wait.after(err, c.pool.random())) != nil {
 			return
 		}
 	}
+}
+
+// attempt finds an istiod, waits for its turn there and holds one stream. It returns which istiod it was and why the
+// stream ended.
+func (c *client) attempt(ctx context.Context, wait *backoff) (name string, err error) {
+	at, err := c.pool.nextAddress(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer c.pool.leaveAddress(at)
+	if err := at.pace.wait(ctx); err != nil {
+		return at.name, err
+	}
+	err = c.connect(ctx, at, func() {
+		wait.reset()
+		at.pace.admitted()
+	})
+	if status.Code(err) == codes.ResourceExhausted {
+		at.pace.refused()
+	}
+	return at.name, err
 }
 
 // connect holds one stream until it ends, and returns why. It calls opened at the first response.

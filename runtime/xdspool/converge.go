@@ -18,6 +18,7 @@ type tracker struct {
 	free     []int
 	pending  map[*change]struct{}
 	byMarker map[ip][]*change
+	open     []*change // settled and still watched, oldest first
 	order    uint64
 	kinds    map[runtime.ChangeKind]*convergence
 }
@@ -29,10 +30,12 @@ type change struct {
 	order      uint64 // of Track
 	seen       uint64 // see applier.touch
 	watches    []*watchpoint
-	workload   nameID  // the reference to the workload's name, or 0
-	waiting    slotSet // the audience that does not hold it yet
-	left       int     // how many these are
+	workload   nameID       // the reference to the workload's name, or 0
+	config     *configWatch // what to look for instead, of a change of an object
+	waiting    slotSet      // the audience that does not hold it yet
+	left       int          // how many of these it takes: all, or the first
 	written    bool
+	settled    bool // nobody else is waited for
 	superseded bool // an opposite change of the same marker was written after it
 	over       bool
 
@@ -81,6 +84,10 @@ func (t *tracker) leave(c *client) {
 func (t *tracker) track(c runtime.Change) *change {
 	t.order++
 	ch := &change{Change: c, order: t.order}
+	if c.Config != nil {
+		t.trackConfig(ch)
+		return ch
+	}
 	addr, err := netip.ParseAddr(c.Marker)
 	if err != nil || t.kinds[c.Kind] == nil {
 		return ch // no proxy can hold what is no address: it ends as unobserved
@@ -116,7 +123,11 @@ func (t *tracker) track(c runtime.Change) *change {
 // write notes that the api-server accepted ch.
 func (t *tracker) write(ch *change, now time.Time) {
 	k := t.kinds[ch.Kind]
-	if ch.written || ch.over || k == nil {
+	if ch.written || ch.over {
+		return
+	}
+	if k == nil {
+		ch.converged()
 		return
 	}
 	ch.written = true
@@ -126,20 +137,54 @@ func (t *tracker) write(ch *change, now time.Time) {
 		k.record(k.pairs, d)
 	}
 	ch.early = nil
-	for _, earlier := range slices.Clone(t.byMarker[ch.marker]) {
-		if earlier.order < ch.order && earlier.opposite(ch) {
-			earlier.superseded = true
-			t.lookAll(earlier, now)
+	for _, earlier := range t.rivals(ch) {
+		switch {
+		case earlier.order >= ch.order:
+		case earlier.opposite(ch):
+			t.supersede(earlier, now)
+		case ch.config != nil:
+			t.lookAll(earlier, now) // what a proxy holds may be what the object has come back to
 		}
 	}
 	t.lookAll(ch, now)
 	t.finish(ch)
 }
 
+// supersede notes that ch was undone.
+func (t *tracker) supersede(ch *change, now time.Time) {
+	ch.superseded = true
+	if ch.anyone() {
+		ch.left = 0 // who has not got it by now never will
+		t.finish(ch)
+		return
+	}
+	t.lookAll(ch, now)
+}
+
+// rivals are the changes that ch may undo.
+func (t *tracker) rivals(ch *change) []*change {
+	if ch.config == nil {
+		return slices.Clone(t.byMarker[ch.marker])
+	}
+	if ch.config.object == nil {
+		return nil
+	}
+	return slices.Clone(ch.config.object.changes)
+}
+
 // cancel forgets a change that was never written.
 func (t *tracker) cancel(ch *change) {
 	if !ch.written && !ch.over {
 		t.end(ch)
+		ch.converged()
+	}
+}
+
+// converged tells who wants to know that ch is over or that its audience holds it. It is told once.
+func (ch *change) converged() {
+	if f := ch.Converged; f != nil {
+		ch.Converged = nil
+		f(ch.last, ch.pairs > 0)
 	}
 }
 
@@ -147,6 +192,9 @@ func (t *tracker) cancel(ch *change) {
 func (ch *change) opposite(later *change) bool {
 	if ch.Kind != later.Kind || ch.Removed == later.Removed {
 		return false
+	}
+	if ch.config != nil {
+		return true // they are of the same object
 	}
 	if ch.Workload != "" && ch.Workload == later.Workload {
 		return true
@@ -163,6 +211,10 @@ func (t *tracker) lookAll(ch *change, now time.Time) {
 // look finds out whether c holds ch now.
 func (t *tracker) look(ch *change, c *client, now time.Time) {
 	if ch.over || !ch.waiting.has(c.slot) {
+		return
+	}
+	if ch.config != nil {
+		t.lookConfig(ch, c, now)
 		return
 	}
 	with, without := 0, 0
@@ -216,28 +268,50 @@ func (t *tracker) hold(ch *change, c *client, now time.Time) {
 	} else {
 		ch.early = append(ch.early, d)
 	}
+	if ch.anyone() {
+		ch.left = 0
+	}
 	t.drop(ch, c)
 }
 
 // drop takes c out of those that ch waits for.
 func (t *tracker) drop(ch *change, c *client) {
 	ch.waiting.remove(c.slot)
-	ch.left--
+	if !ch.anyone() {
+		ch.left--
+	} else if ch.waiting.empty() {
+		ch.left = 0
+	}
 	t.finish(ch)
 }
 
-// finish ends ch if nobody is left.
+// finish settles ch if nobody is left, and ends it if nobody is watched any more.
 func (t *tracker) finish(ch *change) {
 	if !ch.written || ch.left > 0 || ch.over {
 		return
 	}
 	k := t.kinds[ch.Kind]
-	k.pending--
-	k.cached = nil
-	if ch.pairs == 0 {
-		k.unobserved++
-	} else {
-		k.record(k.first, ch.first)
+	if !ch.settled {
+		ch.settled = true
+		k.pending--
+		k.cached = nil
+		if ch.pairs == 0 {
+			k.unobserved++
+		} else {
+			k.record(k.first, ch.first)
+		}
+		ch.converged()
+	}
+	if ch.anyone() && !ch.superseded && !ch.waiting.empty() {
+		t.keepOpen(ch)
+		return
+	}
+	t.close(ch)
+}
+
+// close ends a settled change.
+func (t *tracker) close(ch *change) {
+	if k := t.kinds[ch.Kind]; ch.pairs > 0 {
 		k.record(k.last, ch.last)
 	}
 	t.end(ch)
@@ -249,6 +323,14 @@ func (t *tracker) end(ch *change) {
 	delete(t.pending, ch)
 	remove := func(list []*change) []*change {
 		return slices.DeleteFunc(list, func(x *change) bool { return x == ch })
+	}
+	if ch.config != nil {
+		t.open = remove(t.open)
+		if o := ch.config.object; o != nil {
+			o.changes = remove(o.changes)
+			t.store.forgetObject(o)
+		}
+		return
 	}
 	if rest := remove(t.byMarker[ch.marker]); len(rest) > 0 {
 		t.byMarker[ch.marker] = rest
@@ -278,6 +360,15 @@ func (s *slotSet) add(i int) {
 }
 
 func (s slotSet) has(i int) bool { return i/64 < len(s) && s[i/64]&(1<<(i%64)) != 0 }
+
+func (s slotSet) empty() bool {
+	for _, word := range s {
+		if word != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 func (s slotSet) remove(i int) { s[i/64] &^= 1 << (i % 64) }
 

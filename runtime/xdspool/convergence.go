@@ -58,10 +58,14 @@ func (t *tracker) percentiles(kind runtime.ChangeKind, now time.Time) (percentil
 		return *k.cached, true
 	}
 	pairs, first, last := k.pairs, k.first, k.last
-	if k.pending > 0 {
+	if k.pending > 0 || len(t.open) > 0 {
 		pairs, first, last = pairs.Clone(), first.Clone(), last.Clone()
 		for ch := range t.pending {
 			if !ch.written || ch.Kind != kind {
+				continue
+			}
+			if ch.settled {
+				recordTimes(last, ch.last, 1)
 				continue
 			}
 			age := now.Sub(ch.Scheduled)

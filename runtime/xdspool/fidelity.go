@@ -20,6 +20,8 @@ type Fidelity struct {
 	// NoWorkloadDiscovery leaves out the subscription to all workloads that a waypoint has (Istio pkg/bootstrap/config.go
 	// forces metadata_discovery for it), which is most of what a waypoint receives in a large mesh.
 	NoWorkloadDiscovery bool
+	// OnDemand has every ztunnel ask for addresses as it needs them, as with XDS_ON_DEMAND=true.
+	OnDemand bool
 	// Refuse is the probability, by short type name ("eds"), with which a response is NACKed and not applied.
 	Refuse map[string]float64
 	// Patience is how long a subscription may go without an answer before xds.unanswered counts it; 0 means 30 s. Secrets
@@ -37,7 +39,7 @@ func (c *client) speak(cfg *Config) {
 	}
 	switch c.proxy.Class {
 	case runtime.ClassZtunnel:
-		c.types[wds].onDemand = c.proxy.OnDemand
+		c.types[wds].onDemand = c.proxy.OnDemand || cfg.Fidelity.OnDemand
 		return
 	case runtime.ClassWaypoint:
 		c.discovers = !cfg.Fidelity.NoWorkloadDiscovery

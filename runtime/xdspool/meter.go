@@ -29,8 +29,8 @@ func newStats() stats {
 }
 
 type classStats struct {
-	desired, open, synced        int // now
-	rejected, nacks, disconnects int // ever
+	desired, open, synced                    int // now
+	rejected, nacks, disconnects, reconnects int // ever
 }
 
 type typeStats struct {
@@ -124,6 +124,7 @@ func (p *Pool) Read(out runtime.Readings) {
 	now := p.cfg.Clock.Now()
 	p.giveUp(now)
 	p.readClasses(out, now)
+	p.readAddresses(out)
 	p.readTypes(out)
 	p.readChanges(out, now)
 }
@@ -146,6 +147,7 @@ func (p *Pool) readClasses(out runtime.Readings, now time.Time) {
 		all.rejected += s.rejected
 		all.nacks += s.nacks
 		all.disconnects += s.disconnects
+		all.reconnects += s.reconnects
 		allUnanswered += unanswered[i]
 	}
 	all.read(out, "xds", allUnanswered)
@@ -158,6 +160,7 @@ func (s *classStats) read(out runtime.Readings, path string, unanswered int) {
 	out[path+".rejected"] = int64(s.rejected)
 	out[path+".nacks"] = int64(s.nacks)
 	out[path+".disconnects"] = int64(s.disconnects)
+	out[path+".reconnects"] = int64(s.reconnects)
 	out[path+".unanswered"] = int64(unanswered)
 }
 
@@ -235,23 +238,6 @@ func (p *Pool) Open() int {
 		n += p.stats.class[i].open
 	}
 	return n
-}
-
-// AddressStatus is one istiod as the pool sees it.
-type AddressStatus struct {
-	Address string // host:port
-	Open    int    // streams open to it now
-}
-
-// Addresses returns how the open streams are spread over the istiods.
-func (p *Pool) Addresses() []AddressStatus {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []AddressStatus
-	for _, a := range p.addresses {
-		out = append(out, AddressStatus{a.name, a.open})
-	}
-	return out
 }
 
 // ProxyStatus is one proxy as the pool sees it, for comparison with istiod's syncz page.

@@ -14,8 +14,11 @@ import (
 
 // Config sets up a [Pool].
 type Config struct {
-	// Addresses are istiod's plaintext XDS ports, host:port. Connects take turns over them.
+	// Addresses are istiod's XDS ports, host:port. Connects take turns over them.
 	Addresses []string
+	// Lookup finds the addresses behind a host name, which connects take turns over too; nil connects to names as they are.
+	// What it has found is used for 5 s.
+	Lookup func(ctx context.Context, host string) ([]string, error)
 	// ConnectRate is how many connects a second each address gets. 0 lets the pool pace itself: it starts below what
 	// istiod admits, slows down when it is refused and speeds up while it is not.
 	ConnectRate float64
@@ -40,18 +43,11 @@ type Config struct {
 	Fidelity             Fidelity
 }
 
-// address is one istiod.
-type address struct {
-	name string
-	pace *pacer
-	open int // streams; guarded by Pool.mu
-}
-
 // Pool is the XDS clients of a mesh. It implements [runtime.Proxies], [runtime.PodEvents], [runtime.Changes] and
 // [runtime.Meter]; all of its methods may be called from anywhere, before, while and after it runs.
 type Pool struct {
 	cfg       Config
-	addresses []*address
+	places    []*place
 	transport transport
 	scratch   sync.Pool // of *response
 	running   sync.WaitGroup
@@ -62,7 +58,7 @@ type Pool struct {
 	over    chan struct{}      // closed when Run has returned; nil before
 	members map[string]*member // by key
 	podIPs  map[string]string  // of the pods that run, by key
-	turns   int                // connects so far
+	turns   int                // over places
 	store   *store
 	applier applier
 	tracker *tracker
@@ -79,12 +75,7 @@ var (
 
 // New returns a pool that connects nobody until it runs.
 func New(cfg Config) *Pool {
-	if cfg.ClusterID == "" {
-		cfg.ClusterID = "Kubernetes"
-	}
-	if cfg.MeshDomain == "" {
-		cfg.MeshDomain = "cluster.local"
-	}
+	cfg.setDefaults()
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -109,7 +100,7 @@ func New(cfg Config) *Pool {
 		ends:    map[codes.Code]bool{},
 	}
 	for _, a := range cfg.Addresses {
-		p.addresses = append(p.addresses, &address{name: a, pace: newPacer(cfg.Clock, cfg.ConnectRate)})
+		p.places = append(p.places, newPlace(&p.cfg, a))
 	}
 	return p
 }
@@ -159,14 +150,6 @@ func (p *Pool) Close() {
 	}
 }
 
-// nextAddress returns the address of the next connect, in turn.
-func (p *Pool) nextAddress() *address {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.turns++
-	return p.addresses[(p.turns-1)%len(p.addresses)]
-}
-
 // random returns a number in [0, 1).
 func (p *Pool) random() float64 {
 	p.mu.Lock()
@@ -195,10 +178,12 @@ func (p *Pool) logEnd(ctx context.Context, c *client, address string, err error)
 	code := status.Code(err)
 	p.mu.Lock()
 	level := slog.LevelWarn
-	if p.ends[code] {
+	if p.ends[code] || errors.Is(err, errBroken) {
 		level = slog.LevelDebug
 	}
-	p.ends[code] = true
+	if !errors.Is(err, errBroken) {
+		p.ends[code] = true
+	}
 	p.mu.Unlock()
 	p.cfg.Log.LogAttrs(ctx, level, "xds stream ended", slog.String("proxy", c.proxy.Key()),
 		slog.String("istiod", address), slog.Any("error", err))

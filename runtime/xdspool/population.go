@@ -2,6 +2,7 @@ package xdspool
 
 import (
 	"context"
+	"errors"
 
 	"github.com/plscript/plscript/runtime"
 )
@@ -119,11 +120,17 @@ func (p *Pool) remove(c *client) {
 
 // opened notes that the stream of c is open.
 func (p *Pool) opened(c *client) {
-	if !c.open {
-		c.open = true
-		c.now.at.open++
-		p.stats.class[c.class].open++
+	if c.open {
+		return
 	}
+	c.open = true
+	c.now.at.open++
+	s := &p.stats.class[c.class]
+	s.open++
+	if c.before {
+		s.reconnects++
+	}
+	c.before = true
 }
 
 // shut notes that c has no stream.
@@ -151,5 +158,22 @@ func (p *Pool) updateSynced(c *client) {
 		} else {
 			p.stats.class[c.class].synced--
 		}
+	}
+}
+
+// errBroken ends a stream that [Pool.Disconnect] breaks.
+var errBroken = errors.New("broken by the scenario")
+
+// Disconnect implements [runtime.Proxies].
+func (p *Pool) Disconnect(key string) {
+	p.mu.Lock()
+	var s *call
+	if m := p.members[key]; m != nil && m.client != nil {
+		s = m.client.now
+	}
+	p.mu.Unlock()
+	if s != nil {
+		s.Closed(errBroken) // first, so that it is the reason
+		s.stream.Close()
 	}
 }

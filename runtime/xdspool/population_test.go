@@ -1,8 +1,12 @@
 package xdspool
 
 import (
+	"context"
+	"errors"
 	"math"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,7 +129,7 @@ func TestRefusedConnectsAreCountedAndTriedAgain(t *testing.T) {
 	f.until(t, runtime.Readings{
 		"xds.synced": int64(1), "xds.rejected": int64(3), "xds.sidecar.rejected": int64(3), "xds.disconnects": int64(0),
 	})
-	if r := f.addresses[0].pace.rate; r >= initialRate {
+	if r := f.places[0].all[0].pace.rate; r >= initialRate {
 		t.Errorf("rate is %v after refusals", r)
 	}
 }
@@ -139,6 +143,54 @@ func TestConnectsTakeTurnsOverAddresses(t *testing.T) {
 	}
 	for _, s := range []*server{f.server, second, f.server, second} {
 		s.accept(t)
+	}
+}
+
+// A name that stands for several istiods is looked up when a proxy comes back, and the streams go to those that are there.
+func TestNameStandsForSeveralIstiods(t *testing.T) {
+	t.Parallel()
+	var names atomic.Pointer[[]string]
+	names.Store(&[]string{"127.0.0.1", "localhost"})
+	lookups := atomic.Int64{}
+	f := newFixture(t, func(c *Config) {
+		_, port, err := net.SplitHostPort(c.Addresses[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Addresses = []string{net.JoinHostPort("istiod.test", port)}
+		c.Lookup = func(_ context.Context, host string) ([]string, error) {
+			if lookups.Add(1); host != "istiod.test" {
+				return nil, errors.New("no such host")
+			}
+			return *names.Load(), nil
+		}
+	})
+	var streams []*session
+	for _, name := range []string{"a", "b", "c"} {
+		f.Want(sidecar(name))
+		s := f.server.accept(t)
+		s.sidecar(t, nil)
+		streams = append(streams, s)
+	}
+	f.until(t, runtime.Readings{"xds.synced": int64(3), "xds.istiods": int64(2), "xds.mostPerIstiod": int64(2), "xds.leastPerIstiod": int64(1)})
+	if n := lookups.Load(); n != 1 {
+		t.Errorf("%d lookups within their age", n)
+	}
+	names.Store(&[]string{"localhost"})
+	f.clock.Advance(lookupAge)
+	for _, s := range streams {
+		s.end <- status.Error(codes.Unavailable, "moved")
+	}
+	for range streams {
+		s := f.server.accept(t)
+		s.next(t, cds)
+		s.next(t, lds)
+		s.push(t, cds, nil)
+		s.push(t, lds, nil)
+	}
+	f.until(t, runtime.Readings{"xds.synced": int64(3), "xds.istiods": int64(1), "xds.mostPerIstiod": int64(3), "xds.leastPerIstiod": int64(3)})
+	if got := f.Addresses(); len(got) != 1 || !strings.HasPrefix(got[0].Address, "localhost:") || got[0].Open != 3 {
+		t.Errorf("addresses %v", got)
 	}
 }
 

@@ -280,6 +280,11 @@ func (f *fixture) checkEmpty(t testing.TB) {
 	if n, c, h := len(f.store.nameIndex), len(f.store.contentIndex), len(f.store.hosts); n+c+h > 0 {
 		t.Errorf("left in the store: %d names, %d contents, %d hosts", n, c, h)
 	}
+	for key, o := range f.store.objects {
+		if len(o.holds) > 0 {
+			t.Errorf("left in the store: what holds %v", key)
+		}
+	}
 	if len(f.tracker.byMarker) > 0 || len(f.stats.awaited) > 0 {
 		t.Errorf("left: %d markers, %d awaited answers", len(f.tracker.byMarker), len(f.stats.awaited))
 	}

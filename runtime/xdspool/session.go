@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/plscript/plscript/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // The steps of a stream's life. Each takes the pool's mutex for as long as it works on the tables, and returns what has
@@ -228,16 +230,17 @@ func (c *client) isSynced() bool {
 	})
 }
 
-// ended notes that the stream of c is over; c goes on to hold what it holds.
-func (p *Pool) ended(c *client, refused bool) {
+// ended notes that the stream of c is over because of err; c goes on to hold what it holds.
+func (p *Pool) ended(c *client, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.closed {
 		return
 	}
-	if refused {
+	switch {
+	case status.Code(err) == codes.ResourceExhausted:
 		p.stats.class[c.class].rejected++
-	} else if c.open {
+	case c.open && !errors.Is(err, errBroken):
 		p.stats.class[c.class].disconnects++
 	}
 	p.shut(c)

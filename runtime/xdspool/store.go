@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/plscript/plscript/runtime"
 )
 
 // nameID and contentID number interned names and contents; 0 is none.
@@ -26,6 +28,9 @@ type store struct {
 	parts map[partKey]contentID // by what they were received as
 
 	hosts map[string]*watchpoint // by service host, of the EDS names that watch it
+
+	objects   map[runtime.ObjectKey]*object
+	objectIDs map[string]*object // by what pieces call them
 
 	empty [numTypes]*table // where every client begins
 }
@@ -55,6 +60,7 @@ type contentRecord struct {
 	refs int32
 	deps []dep // the resources it refers to; each holds a reference to its name
 	ips  []ip
+	hits []hit // what it has of objects whose changes are followed; usually nil
 
 	// What it was first received as: a name, to which it holds a reference, and the hash of all of it. Whoever receives the
 	// same bytes again needs no look into them.
@@ -90,6 +96,8 @@ func newStore() *store {
 		contentIndex: map[contentKey]contentID{},
 		parts:        map[partKey]contentID{},
 		hosts:        map[string]*watchpoint{},
+		objects:      map[runtime.ObjectKey]*object{},
+		objectIDs:    map[string]*object{},
 	}
 	for t := range s.empty {
 		s.empty[t] = &table{users: 1}
@@ -186,6 +194,7 @@ func (s *store) resource(t typ, sum uint64, r *resource) (nameID, contentID, err
 		rec.name, rec.part = name, partKey{t, sum}
 		s.keepName(name)
 		s.parts[rec.part] = id
+		s.watchObjects(t, id, r)
 	}
 	return name, id, nil
 }
@@ -235,6 +244,7 @@ func (s *store) dropContent(id contentID) {
 	for _, d := range rec.deps {
 		s.dropName(d.name)
 	}
+	s.unwatchObjects(id)
 	if rec.name != 0 {
 		s.dropName(rec.name)
 		delete(s.parts, rec.part)

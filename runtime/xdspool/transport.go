@@ -86,11 +86,10 @@ func (t *transport) hold(ctx context.Context, address string, creds Credentials,
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	s.conn = conn // the stream's end is the connection's
 	if err := t.open(conn, address, creds, s, begin); err != nil {
 		return err
 	}
-	// The stream's end is the connection's.
-	s.conn = conn
 	err = conn.Serve()
 	select {
 	case first := <-s.ended:

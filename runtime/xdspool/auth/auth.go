@@ -8,6 +8,7 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -147,6 +148,23 @@ func (a *Authenticator) Run(ctx context.Context) error { return a.certs.run(ctx)
 // Certificate returns the chain, leaf first, that istiod signed for p, now or when it was last asked and not half its
 // life ago.
 func (a *Authenticator) Certificate(ctx context.Context, p runtime.Proxy) ([]*x509.Certificate, error) {
+	pair, err := a.pair(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return pair.chain, nil
+}
+
+// KeyPair returns the same with its key: what the proxy's agent would hand it.
+func (a *Authenticator) KeyPair(ctx context.Context, p runtime.Proxy) (*tls.Certificate, error) {
+	pair, err := a.pair(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return pair.certificate(), nil
+}
+
+func (a *Authenticator) pair(ctx context.Context, p runtime.Proxy) (*pair, error) {
 	if a.cfg.CA == nil {
 		return nil, errors.New("auth: no certificate authority")
 	}
@@ -154,7 +172,7 @@ func (a *Authenticator) Certificate(ctx context.Context, p runtime.Proxy) ([]*x5
 	if err != nil {
 		return nil, err
 	}
-	return c.current().chain, nil
+	return c.current(), nil
 }
 
 // Impersonate has a ztunnel ask for the certificate of a workload on its node, and returns the chain. istiod has to trust

@@ -19,6 +19,15 @@ type pair struct {
 	renew time.Time
 }
 
+// certificate is the pair as package tls takes it.
+func (p *pair) certificate() *tls.Certificate {
+	out := &tls.Certificate{PrivateKey: p.key, Leaf: p.chain[0]}
+	for _, x := range p.chain {
+		out.Certificate = append(out.Certificate, x.Raw)
+	}
+	return out
+}
+
 // certificate is what one identity shows, now and after its renewals.
 type certificate struct {
 	id    Identity
@@ -48,12 +57,7 @@ func (c *certificate) tls(ctx context.Context, t *trust) (*tls.Config, error) {
 	if c.base != base {
 		c.base, c.config = base, base.Clone()
 		c.config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			p := c.current()
-			out := &tls.Certificate{PrivateKey: p.key, Leaf: p.chain[0]}
-			for _, x := range p.chain {
-				out.Certificate = append(out.Certificate, x.Raw)
-			}
-			return out, nil
+			return c.current().certificate(), nil
 		}
 	}
 	return c.config, nil

@@ -1,12 +1,14 @@
 package oracle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,7 +21,8 @@ import (
 // Tap is shown each response, and may keep it.
 type Tap func(*discovery.DeltaDiscoveryResponse)
 
-// quiet is how long nothing may come until what is still missing is taken for refused. istiod refuses secrets so.
+// quiet is how long nothing may come, unless a request says otherwise, until what is still missing is taken for refused.
+// istiod refuses secrets so.
 const quiet = 3 * time.Second
 
 // fetcher is a delta client that asks for everything once.
@@ -76,7 +79,7 @@ func (f *fetcher) run(ctx context.Context) error {
 		}
 	}()
 	for !f.complete() {
-		late, stop := f.Clock.After(quiet)
+		late, stop := f.Clock.After(cmp.Or(f.Quiet, quiet))
 		select {
 		case r := <-in:
 			stop()
@@ -181,17 +184,27 @@ func (f *fetcher) complete() bool {
 	return true
 }
 
+// MissingError is something that istiod has not answered. All that it has is in the snapshot, and was shown to the tap.
+type MissingError struct {
+	Type string // "EDS"
+	Name string // "" for the type as a whole
+}
+
+func (e *MissingError) Error() string {
+	return strings.TrimSpace("fetch: no answer for " + e.Type + " " + e.Name)
+}
+
 // missing is the error for what has not come, of which secrets are none.
 func (f *fetcher) missing() error {
 	for url, done := range f.whole {
 		if !done {
-			return fmt.Errorf("fetch: no answer for %s", typeName(url))
+			return &MissingError{Type: typeName(url)}
 		}
 	}
 	for url, names := range f.asked {
 		for name, done := range names {
 			if !done && url != secretType {
-				return fmt.Errorf("fetch: no answer for %s %s", typeName(url), name)
+				return &MissingError{typeName(url), name}
 			}
 		}
 	}

@@ -145,19 +145,26 @@ func checkProxy(ctx context.Context, pool Pool, key, address string, clock runti
 
 // fetchAs fetches what the present proxy would get.
 func fetchAs(ctx context.Context, p *xdspool.Presence, address string, clock runtime.Clock) (Snapshot, error) {
-	creds := insecure.NewCredentials()
-	if p.Credentials.TLS != nil {
-		creds = credentials.NewTLS(p.Credentials.TLS)
-	}
-	for _, h := range p.Credentials.Header {
-		ctx = metadata.AppendToOutgoingContext(ctx, h.Name, h.Value)
-	}
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds), grpc.WithNoProxy())
+	ctx, conn, err := Dial(ctx, address, p.Credentials)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	return Fetch(ctx, Request{Conn: conn, Node: p.Node, Types: p.Types, Clock: clock})
+}
+
+// Dial makes a connection to istiod for a proxy with these credentials. Calls on it need the context that comes with it,
+// which carries the proxy's token.
+func Dial(ctx context.Context, address string, creds xdspool.Credentials) (context.Context, *grpc.ClientConn, error) {
+	transport := insecure.NewCredentials()
+	if creds.TLS != nil {
+		transport = credentials.NewTLS(creds.TLS)
+	}
+	for _, h := range creds.Header {
+		ctx = metadata.AppendToOutgoingContext(ctx, h.Name, h.Value)
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(transport), grpc.WithNoProxy())
+	return ctx, conn, err
 }
 
 // Request says what to fetch, and as whom.
@@ -167,4 +174,6 @@ type Request struct {
 	Types []string // type URLs to subscribe to as a whole; the others are asked for as these refer to them
 	Clock runtime.Clock
 	Tap   Tap // may be nil
+	// Quiet is how long nothing may come until what is missing is taken for refused; 0 means 3 s.
+	Quiet time.Duration
 }
