@@ -25,6 +25,10 @@ type Config struct {
 	// IstioctlBinary renders the cluster objects in place of the pinned istioctl: give the one that belongs to IstiodBinary when their
 	// versions are far from the pinned one. Default: $PLSCRIPT_ISTIOCTL.
 	IstioctlBinary string
+	// Istiods is how many istiods are started, each on ports of its own; 0 means 1. The first one serves the webhooks.
+	Istiods int
+	// Controllers adds the kube-controller-manager, which makes EndpointSlices and ServiceAccounts, and ends namespaces.
+	Controllers bool
 	// IstiodEnv is added to istiod's environment and wins over what the chart sets. Anything set here may change the figures.
 	IstiodEnv map[string]string
 	// Progress is told what is being done, one call at a time. May be nil.
@@ -73,6 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("sandbox: %w", err)
 		}
 	}
+	c.Istiods = max(1, c.Istiods)
 	if c.Progress == nil {
 		c.Progress = func(Event) {}
 	}
@@ -87,7 +92,9 @@ func (c Config) buildOptions() build.Options {
 		CacheDir: c.CacheDir,
 		Istiod:   c.IstiodBinary,
 		Istioctl: c.IstioctlBinary,
-		Report:   func(e build.Event) { c.Progress(Event(e)) },
+
+		Controllers: c.Controllers,
+		Report:      func(e build.Event) { c.Progress(Event(e)) },
 	}
 	if c.AssetsDir != "" {
 		o.Etcd = filepath.Join(c.AssetsDir, "etcd")

@@ -1,6 +1,6 @@
 // Package sandbox runs a real Istio control plane on this machine: etcd, kube-apiserver and istiod, each the real program built from pinned
-// sources, with Istio's cluster objects and the Gateway API's CRDs applied, and no cluster around them. There are no nodes, no
-// controller-manager and no scheduler: whoever uses the sandbox writes what those would.
+// sources, with Istio's cluster objects and the Gateway API's CRDs applied, and no cluster around them. There are no nodes and no
+// scheduler, and unless Config.Controllers asks for it no kube-controller-manager: whoever uses the sandbox writes what those would.
 //
 // A sandbox is private or named. Start makes a private one: its processes die with this process, also when it is killed by
 // SIGKILL (Linux), and what a killed run left on disk is swept by the next. Up makes a named one, which survives its

@@ -17,6 +17,7 @@ type Info struct {
 	Created           time.Time `json:"created"`
 	KubernetesVersion string    `json:"kubernetesVersion"` // as the api-server reports it: "v1.36.3"
 	IstioVersion      string    `json:"istioVersion"`      // as istiod reports it: "1.31.0"
+	Controllers       bool      `json:"controllers"`       // a kube-controller-manager runs
 	Ports             Ports     `json:"ports"`
 }
 
@@ -31,6 +32,29 @@ func (i Info) EtcdEndpoint() string { return "unix://" + i.etcdSocket("client") 
 
 // XDSAddress is istiod's plaintext gRPC port, host:port.
 func (i Info) XDSAddress() string { return loopback(i.Ports.XDS) }
+
+// XDSAddresses are the plaintext gRPC ports of all istiods, the first one's first.
+func (i Info) XDSAddresses() []string {
+	return i.ofIstiods(func(p IstiodPorts) string { return loopback(p.XDS) })
+}
+
+// SecureXDSAddresses are the gRPC ports with TLS of all istiods, the first one's first.
+func (i Info) SecureXDSAddresses() []string {
+	return i.ofIstiods(func(p IstiodPorts) string { return localhost(p.SecureXDS) })
+}
+
+// MonitoringAddresses are the ports for metrics of all istiods, the first one's first.
+func (i Info) MonitoringAddresses() []string {
+	return i.ofIstiods(func(p IstiodPorts) string { return loopback(p.Monitoring) })
+}
+
+func (i Info) ofIstiods(address func(IstiodPorts) string) []string {
+	var out []string
+	for _, p := range i.Ports.istiods() {
+		out = append(out, address(p))
+	}
+	return out
+}
 
 // SecureXDSAddress is istiod's gRPC port with TLS, host:port. The host is localhost: istiod's certificate holds names, no addresses.
 func (i Info) SecureXDSAddress() string { return localhost(i.Ports.SecureXDS) }
@@ -80,7 +104,7 @@ func (i Info) checkSocketPath() error {
 
 // ProcessError says that one of the sandbox's processes ended by itself.
 type ProcessError struct {
-	Name string   // "etcd", "kube-apiserver" or "istiod"
+	Name string   // "etcd", "kube-apiserver", "kube-controller-manager", "istiod", "istiod-1" and so on
 	PID  int      //
 	Exit string   // how it ended, such as "signal: killed"; empty when it was not our child
 	Log  []string // the last lines of its log

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,25 +30,44 @@ const (
 	webhookTimeout = 30 * time.Second
 )
 
-// istiodSpec says how to start istiod: as its chart would, but for what a pod would be given, the addresses, and the user's environment.
-func (i Info) istiodSpec(binary string, deployment *unstructured.Unstructured, extra map[string]string) (process.Spec, error) {
+// istiodName is the process name of the nth istiod.
+func istiodName(n int) string {
+	if n == 0 {
+		return nameIstiod
+	}
+	return nameIstiod + "-" + strconv.Itoa(n)
+}
+
+// istiodSpecs says how to start each istiod: as its chart would, but for what a pod would be given, the addresses, and the user's
+// environment.
+func (i Info) istiodSpecs(binary string, deployment *unstructured.Unstructured, extra map[string]string) ([]process.Spec, error) {
 	args, env, err := chartSettings(deployment)
 	if err != nil {
-		return process.Spec{}, err
+		return nil, err
 	}
 	args = slices.DeleteFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--monitoringAddr") })
-	args = append(args,
+	var specs []process.Spec
+	for n, ports := range i.Ports.istiods() {
+		specs = append(specs, i.istiodSpec(n, ports, process.Spec{Path: binary, Args: slices.Clone(args)}, maps.Clone(env), extra))
+	}
+	return specs, nil
+}
+
+// istiodSpec completes the nth istiod's spec, which has the chart's arguments, and its environment.
+func (i Info) istiodSpec(n int, ports IstiodPorts, spec process.Spec, env, extra map[string]string) process.Spec {
+	spec.Name = istiodName(n)
+	spec.Args = append(spec.Args,
 		"--kubeconfig="+i.istiodKubeconfig(),
-		"--grpcAddr="+i.XDSAddress(),
-		"--secureGRPCAddr="+loopback(i.Ports.SecureXDS),
-		"--httpsAddr="+loopback(i.Ports.Webhook),
-		"--httpAddr="+i.HTTPAddress(),
-		"--monitoringAddr="+i.MonitoringAddress(),
+		"--grpcAddr="+loopback(ports.XDS),
+		"--secureGRPCAddr="+loopback(ports.SecureXDS),
+		"--httpsAddr="+loopback(ports.Webhook),
+		"--httpAddr="+loopback(ports.HTTP),
+		"--monitoringAddr="+loopback(ports.Monitoring),
 		"--ctrlz_port=0",
 	)
 	// What the chart takes from the pod, and the name by which the api-server dials the webhooks.
 	maps.Copy(env, map[string]string{
-		"POD_NAME":                      "istiod-sandbox",
+		"POD_NAME":                      spec.Name + "-sandbox", // by which istiods elect their leaders
 		"POD_NAMESPACE":                 istioNamespace,
 		"SERVICE_ACCOUNT":               istiodAccount,
 		"INJECTION_WEBHOOK_CONFIG_NAME": injectorConfig,
@@ -56,11 +76,10 @@ func (i Info) istiodSpec(binary string, deployment *unstructured.Unstructured, e
 	})
 	delete(env, "KUBECONFIG") // where the chart would mount another cluster's
 	maps.Copy(env, extra)
-	spec := process.Spec{Name: nameIstiod, Path: binary, Args: args}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		spec.Env = append(spec.Env, name+"="+env[name])
 	}
-	return spec, nil
+	return spec
 }
 
 // chartSettings reads the arguments and the literal environment of the Deployment's only container.
@@ -116,38 +135,6 @@ func (s *Sandbox) writeIstiodCredentials(ctx context.Context, c *cluster) error 
 		return fmt.Errorf("reading the api-server's authority: %w", err)
 	}
 	return writeKubeconfig(s.istiodKubeconfig(), s.APIServerURL(), ca, identity{token: granted.Status.Token})
-}
-
-// startIstiod starts istiod and returns when it serves XDS and the api-server can reach its injection webhook.
-func (s *Sandbox) startIstiod(ctx context.Context, c *cluster) error {
-	if err := s.writeIstiodCredentials(ctx, c); err != nil {
-		return err
-	}
-	p, err := s.run(s.istiod)
-	if err != nil {
-		return err
-	}
-	client := loopbackClient("")
-	err = await(ctx, p, func(ctx context.Context) error {
-		_, err := get(ctx, client, "http://"+s.HTTPAddress()+"/ready")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	version, err := get(ctx, client, "http://"+s.MonitoringAddress()+"/version")
-	if err != nil {
-		return fmt.Errorf("asking istiod's version: %w", err)
-	}
-	if release := releaseOf(version); release != s.IstioVersion { // a restart writes nothing that others may be reading
-		s.IstioVersion = release
-	}
-	if !slices.Contains(s.istiod.Env, "INJECTION_WEBHOOK_CONFIG_NAME="+injectorConfig) {
-		return nil // the user keeps istiod from it
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, webhookTimeout, fmt.Errorf("istiod has not written its authority there in %v", webhookTimeout))
-	defer cancel()
-	return c.awaitWebhook(ctx, injectorConfig)
 }
 
 // releaseOf takes the version out of what istiod says of itself: version, commit and state of the tree, joined by dashes

@@ -29,7 +29,14 @@ func checkListeners(t *testing.T, s *Sandbox) {
 	}
 	const loopback4, loopback6 = "0100007F:", "00000000000000000000000001000000:"
 	pids := s.PIDs()
-	for name, pid := range map[string]int{nameEtcd: pids.Etcd, nameAPIServer: pids.APIServer, nameIstiod: pids.Istiod} {
+	processes := map[string]int{nameEtcd: pids.Etcd, nameAPIServer: pids.APIServer}
+	for i, pid := range s.IstiodPIDs() {
+		processes[istiodName(i)] = pid
+	}
+	if s.Controllers {
+		processes[nameController] = pids.Controllers
+	}
+	for name, pid := range processes {
 		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +56,7 @@ func checkListeners(t *testing.T, s *Sandbox) {
 				t.Errorf("%s listens on %s, which is not the loopback interface", name, address)
 			}
 		}
-		if want := map[string]bool{nameEtcd: false, nameAPIServer: true, nameIstiod: true}[name]; (found > 0) != want {
+		if want := name != nameEtcd && name != nameController; (found > 0) != want {
 			t.Errorf("%s has %d listening TCP sockets; any expected: %v", name, found, want)
 		}
 	}

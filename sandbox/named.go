@@ -64,7 +64,7 @@ func Open(ctx context.Context, name, stateDir string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sandbox{Info: st.Info, store: s, istiod: st.Istiod, processes: st.Processes, ready: true}, nil
+	return &Sandbox{Info: st.Info, store: s, istiods: st.Istiods, processes: st.Processes, ready: true}, nil
 }
 
 // Down ends a named sandbox, whatever its condition, and removes its files. The error matches ErrNotFound when there is none, and

@@ -80,11 +80,18 @@ func TestIstiodRunsAsItsChartSaysButForAddressesAndTheUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := Info{Dir: "/s", Ports: Ports{XDS: 21002, Monitoring: 21003}}
-	spec, err := info.istiodSpec("/bin/istiod", r.istiod, map[string]string{"PILOT_TRACE_SAMPLING": "7", "POD_NAME": "mine", "NEW": "x"})
+	info := Info{Dir: "/s", Ports: Ports{IstiodPorts: IstiodPorts{XDS: 21002, Monitoring: 21003}, Replicas: []IstiodPorts{{XDS: 21004}}}}
+	specs, err := info.istiodSpecs("/bin/istiod", r.istiod, map[string]string{"PILOT_TRACE_SAMPLING": "7", "POD_NAME": "mine", "NEW": "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(specs) != 2 || specs[0].Name != "istiod" || specs[1].Name != "istiod-1" {
+		t.Fatalf("specs: %+v, want two istiods", specs)
+	}
+	if first, second := strings.Join(specs[0].Args, " "), strings.Join(specs[1].Args, " "); strings.Contains(first, ":21004") || !strings.Contains(second, "--grpcAddr=127.0.0.1:21004") {
+		t.Errorf("the second istiod's port:\n%s\n%s", first, second)
+	}
+	spec := specs[0]
 	args := strings.Join(spec.Args, " ")
 	for _, want := range []string{"discovery --keepaliveMaxServerConnectionAge 30m ", "--grpcAddr=127.0.0.1:21002", "--monitoringAddr=127.0.0.1:21003", "--kubeconfig=/s/istiod.kubeconfig"} {
 		if !strings.Contains(args, want) {
@@ -114,7 +121,7 @@ func TestIstiodSpecNeedsTheChartsContainer(t *testing.T) {
 		`[{"kind": "Deployment", "spec": {"template": {"spec": {"containers": ["odd"]}}}}]`,
 		`[{"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"args": 3}]}}}}]`,
 	} {
-		if _, err := (Info{}).istiodSpec("/bin/istiod", parsedForTest(t, text)[0], nil); err == nil {
+		if _, err := (Info{}).istiodSpecs("/bin/istiod", parsedForTest(t, text)[0], nil); err == nil {
 			t.Errorf("no error for %s", text)
 		}
 	}

@@ -10,12 +10,24 @@ import (
 
 // Ports are the loopback ports of one sandbox.
 type Ports struct {
-	APIServer  int `json:"apiServer"`
+	APIServer   int `json:"apiServer"`
+	IstiodPorts     // of the first istiod
+	// Replicas are those of the further istiods, if there are any.
+	Replicas []IstiodPorts `json:"replicas,omitempty"`
+}
+
+// IstiodPorts are the loopback ports of one istiod.
+type IstiodPorts struct {
 	XDS        int `json:"xds"`        // plaintext gRPC
 	SecureXDS  int `json:"secureXDS"`  // gRPC over TLS: XDS and certificates
 	Webhook    int `json:"webhook"`    // HTTPS: injection and validation
 	HTTP       int `json:"http"`       // readiness and debug pages
 	Monitoring int `json:"monitoring"` // metrics, version and debug pages
+}
+
+// istiods lists the ports of all istiods, the first one's first.
+func (p Ports) istiods() []IstiodPorts {
+	return append([]IstiodPorts{p.IstiodPorts}, p.Replicas...)
 }
 
 // Ports are taken from below those that Linux gives to outgoing connections (ip_local_port_range begins at 32768): with
@@ -25,17 +37,21 @@ const (
 	lastPort  = 32000
 )
 
-// choosePorts finds distinct ports that are free at this moment. Someone may still take one before its server does; then the
+// choosePorts finds distinct ports that are free at this moment, for that many istiods. Someone may still take one before its server does; then the
 // start is tried again with others.
-func choosePorts() (Ports, error) {
-	var p Ports
+func choosePorts(istiods int) (Ports, error) {
+	p := Ports{Replicas: make([]IstiodPorts, max(0, istiods-1))}
 	var held []net.Listener // until all are chosen, so that they differ
 	defer func() {
 		for _, l := range held {
 			l.Close()
 		}
 	}()
-	for _, port := range []*int{&p.APIServer, &p.XDS, &p.SecureXDS, &p.Webhook, &p.HTTP, &p.Monitoring} {
+	wanted := append([]*int{&p.APIServer}, p.fields()...)
+	for i := range p.Replicas {
+		wanted = append(wanted, p.Replicas[i].fields()...)
+	}
+	for _, port := range wanted {
 		listener, err := listenSomewhere()
 		if err != nil {
 			return Ports{}, err
@@ -44,6 +60,10 @@ func choosePorts() (Ports, error) {
 		*port = listener.Addr().(*net.TCPAddr).Port
 	}
 	return p, nil
+}
+
+func (p *IstiodPorts) fields() []*int {
+	return []*int{&p.XDS, &p.SecureXDS, &p.Webhook, &p.HTTP, &p.Monitoring}
 }
 
 func listenSomewhere() (net.Listener, error) {

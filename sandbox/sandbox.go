@@ -13,9 +13,10 @@ import (
 
 // The names of the processes.
 const (
-	nameEtcd      = "etcd"
-	nameAPIServer = "kube-apiserver"
-	nameIstiod    = "istiod"
+	nameEtcd       = "etcd"
+	nameAPIServer  = "kube-apiserver"
+	nameController = "kube-controller-manager"
+	nameIstiod     = "istiod" // the first; the others have their number behind it
 )
 
 const (
@@ -31,8 +32,8 @@ const (
 // Sandbox is a running sandbox. Its methods may be called from several goroutines.
 type Sandbox struct {
 	Info
-	store  store
-	istiod process.Spec // for another start
+	store   store
+	istiods []process.Spec // for another start
 
 	owner  *filelock.Lock  // proves to others that this sandbox has a living owner; nil when it needs none
 	thread *process.Thread // of a private sandbox: its processes live no longer than it
@@ -44,7 +45,11 @@ type Sandbox struct {
 }
 
 // PIDs are the process ids of a sandbox; 0 for one that is not meant to run at present.
-type PIDs struct{ Etcd, APIServer, Istiod int }
+type PIDs struct {
+	Etcd, APIServer int
+	Istiod          int // the first one; see [Sandbox.IstiodPIDs]
+	Controllers     int // 0 in a sandbox without a kube-controller-manager
+}
 
 // PIDs returns the process ids, as for reading how much CPU each has used.
 func (s *Sandbox) PIDs() PIDs {
@@ -59,6 +64,23 @@ func (s *Sandbox) PIDs() PIDs {
 			pids.APIServer = p.PID
 		case nameIstiod:
 			pids.Istiod = p.PID
+		case nameController:
+			pids.Controllers = p.PID
+		}
+	}
+	return pids
+}
+
+// IstiodPIDs returns the process ids of all istiods, in their order; 0 for one that is not meant to run at present.
+func (s *Sandbox) IstiodPIDs() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pids := make([]int, len(s.Ports.istiods()))
+	for _, p := range s.processes {
+		for i := range pids {
+			if p.Name == istiodName(i) {
+				pids[i] = p.PID
+			}
 		}
 	}
 	return pids
@@ -93,42 +115,6 @@ func (s *Sandbox) check() (done bool, err error) {
 		}
 	}
 	return false, nil
-}
-
-// KillIstiod ends istiod as a crash would, and returns when it is gone. Wait does not report it.
-func (s *Sandbox) KillIstiod(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, p := range s.processes {
-		if p.Name != nameIstiod {
-			continue
-		}
-		if err := p.Kill(ctx); err != nil {
-			return err
-		}
-		s.processes = append(s.processes[:i:i], s.processes[i+1:]...)
-		return s.save()
-	}
-	return nil
-}
-
-// RestartIstiod ends istiod if it runs, starts it on the same ports, and returns when it is ready.
-func (s *Sandbox) RestartIstiod(ctx context.Context) error {
-	if err := s.KillIstiod(ctx); err != nil {
-		return err
-	}
-	config, err := s.RESTConfig()
-	if err != nil {
-		return err
-	}
-	c, err := newCluster(config)
-	if err != nil {
-		return err
-	}
-	if err := s.startIstiod(ctx, c); err != nil {
-		return fmt.Errorf("restarting istiod: %w", err)
-	}
-	return nil
 }
 
 // Stop ends the processes and removes all files, even when ctx has ended already. Stopping twice is no error.

@@ -25,16 +25,25 @@ func TestValidateName(t *testing.T) {
 
 func TestChoosePorts(t *testing.T) {
 	t.Parallel()
-	p, err := choosePorts()
+	p, err := choosePorts(3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ports := []int{p.APIServer}
+	for _, i := range p.istiods() {
+		for _, port := range i.fields() {
+			ports = append(ports, *port)
+		}
+	}
 	seen := map[int]bool{}
-	for _, port := range []int{p.APIServer, p.XDS, p.SecureXDS, p.Webhook, p.HTTP, p.Monitoring} {
+	for _, port := range ports {
 		if port < firstPort || port >= lastPort || seen[port] {
-			t.Errorf("ports = %+v: not six different ones between %d and %d", p, firstPort, lastPort)
+			t.Errorf("ports = %+v: not different ones between %d and %d", p, firstPort, lastPort)
 		}
 		seen[port] = true
+	}
+	if want := 1 + 3*5; len(seen) != want {
+		t.Errorf("%d ports for three istiods, want %d", len(seen), want)
 	}
 }
 
@@ -54,7 +63,7 @@ func TestEventAsText(t *testing.T) {
 
 func TestEnvIsSafeToEvaluate(t *testing.T) {
 	t.Parallel()
-	i := Info{Dir: "/home/o'neil/$(rm x)", Ports: Ports{XDS: 21000}}
+	i := Info{Dir: "/home/o'neil/$(rm x)", Ports: Ports{IstiodPorts: IstiodPorts{XDS: 21000}}}
 	lines := strings.Join(i.Env(), "\n")
 	for _, want := range []string{`export KUBECONFIG='/home/o'\''neil/$(rm x)/kubeconfig'`, `export PILOT_ADDRESS='127.0.0.1:21000'`} {
 		if !strings.Contains(lines, want) {

@@ -43,7 +43,7 @@ func start(ctx context.Context, c Config, name string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{Info: Info{Name: name, Dir: dir, Created: time.Now()}, store: st, owner: owner}
+	s := &Sandbox{Info: Info{Name: name, Dir: dir, Created: time.Now(), Controllers: c.Controllers}, store: st, owner: owner}
 	if name == "" {
 		s.thread = process.NewThread()
 	}
@@ -89,10 +89,10 @@ func (s *Sandbox) make(ctx context.Context, c Config) error {
 	return nil
 }
 
-// bringUp starts the three processes on ports of their own and fills the api-server.
+// bringUp starts the processes on ports of their own and fills the api-server.
 func (s *Sandbox) bringUp(ctx context.Context, c Config, parts *build.Artifacts) error {
 	var err error
-	if s.Ports, err = choosePorts(); err != nil {
+	if s.Ports, err = choosePorts(c.Istiods); err != nil {
 		return err
 	}
 	istio, err := parseObjects(parts.IstioObjects)
@@ -107,7 +107,7 @@ func (s *Sandbox) bringUp(ctx context.Context, c Config, parts *build.Artifacts)
 	if err != nil {
 		return err
 	}
-	if s.istiod, err = s.istiodSpec(parts.Istiod, objects.istiod, c.IstiodEnv); err != nil {
+	if s.istiods, err = s.istiodSpecs(parts.Istiod, objects.istiod, c.IstiodEnv); err != nil {
 		return err
 	}
 	if err := s.writeCredentials(); err != nil {
@@ -118,6 +118,11 @@ func (s *Sandbox) bringUp(ctx context.Context, c Config, parts *build.Artifacts)
 	}
 	if err := c.stage("starting kube-apiserver", func() error { return s.startAPIServer(ctx, parts.APIServer) }); err != nil {
 		return err
+	}
+	if c.Controllers {
+		if err := c.stage("starting kube-controller-manager", func() error { return s.startControllers(ctx, parts.ControllerManager) }); err != nil {
+			return err
+		}
 	}
 	return s.install(ctx, c, append(objects.apply, gateway...))
 }
@@ -141,7 +146,7 @@ func (s *Sandbox) install(ctx context.Context, c Config, objects []*unstructured
 	if err != nil {
 		return err
 	}
-	return c.stage("starting istiod", func() error { return s.startIstiod(ctx, cluster) })
+	return c.stage("starting istiod", func() error { return s.startIstiods(ctx, cluster, all(c.Istiods)) })
 }
 
 // reset undoes bringUp, so that it can be tried again.

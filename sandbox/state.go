@@ -18,12 +18,12 @@ type state struct {
 	Info
 	Ready     bool               `json:"ready"` // its start was completed
 	Processes []*process.Process `json:"processes"`
-	Istiod    process.Spec       `json:"istiod"`
+	Istiods   []process.Spec     `json:"istiods"`
 }
 
 // save writes the state file. Hold s.mu.
 func (s *Sandbox) save() error {
-	return saveState(state{Info: s.Info, Ready: s.ready, Processes: s.processes, Istiod: s.istiod})
+	return saveState(state{Info: s.Info, Ready: s.ready, Processes: s.processes, Istiods: s.istiods})
 }
 
 func saveState(st state) error {

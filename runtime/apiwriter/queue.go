@@ -117,11 +117,15 @@ func (q *queue) push(j *job) (superseded []*job, err error) {
 	return superseded, nil
 }
 
-// next starts the most urgent job, or returns nil if none may start. Starting one may supersede others.
-func (q *queue) next() (start *job, superseded []*job) {
+// next starts the most urgent job, or returns nil if none may start; while held, bulk writes may not. Starting one may
+// supersede others.
+func (q *queue) next(held bool) (start *job, superseded []*job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for p := range q.ready {
+		if held && runtime.Priority(p) == runtime.PriorityBulk {
+			break
+		}
 		for {
 			l, ok := q.ready[p].pop()
 			if !ok {
@@ -237,10 +241,15 @@ func (q *queue) list(l *lane) {
 	if p := l.priority(); l.listed == unlisted || p < l.listed {
 		l.listed = p
 		q.ready[p].push(l)
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
+		q.poke()
+	}
+}
+
+// poke has whoever waits for a job look again.
+func (q *queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -25,6 +25,7 @@ type Writer struct {
 	ledger  *ledger
 	journal *journal
 	stats   *recorder
+	loads   *loads
 	jitter  func() float64
 
 	turn   chan struct{} // full while a worker takes the next job
@@ -79,6 +80,7 @@ func start(cfg Config, b backend, budget *budget, ledger *ledger) *Writer {
 		closed:  make(chan struct{}),
 		turn:    make(chan struct{}, 1),
 	}
+	w.loads = newLoads(cfg.Clock, w.queue.poke)
 	for range cfg.Concurrency {
 		w.wg.Go(w.work)
 	}
@@ -142,6 +144,7 @@ func (w *Writer) reserve(j *job) error {
 	select {
 	case w.bulk <- struct{}{}:
 		j.slot = true
+		w.loads.begin(j.target.id.namespace)
 		return nil
 	case <-j.ctx.Done():
 		return j.ctx.Err()
@@ -166,19 +169,35 @@ func (w *Writer) take() *job {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
 	for {
-		j, superseded := w.queue.next()
+		wait, held := w.loads.hold()
+		j, superseded := w.queue.next(held)
 		w.supersede(superseded)
 		if j != nil {
 			// A job that is cancelled while it waits is seen to by attempt.
 			_ = w.budget.take(j.ctx)
 			return j
 		}
-		select {
-		case <-w.queue.wake:
-		case <-w.closed:
+		if !w.await(wait, held) {
 			return nil
 		}
 	}
+}
+
+// await waits until there may be something to do, if held no longer than that; false means that the writer is closed.
+func (w *Writer) await(wait time.Duration, held bool) bool {
+	var due <-chan time.Time
+	if held {
+		timer, stop := w.cfg.Clock.After(wait)
+		defer stop()
+		due = timer
+	}
+	select {
+	case <-w.queue.wake:
+	case <-due:
+	case <-w.closed:
+		return false
+	}
+	return true
 }
 
 // attempt sends one request for j (and what it needs to read first), then ends j or parks it until the next attempt.
@@ -276,6 +295,7 @@ func (w *Writer) end(j *job, res runtime.Result) {
 	w.stats.fate(j.target, j.op.Verb, res)
 	if j.slot {
 		<-w.bulk
+		w.loads.end(j.target.id.namespace, res.Object)
 	}
 	if j.op.Done != nil {
 		j.op.Done(res)

@@ -54,6 +54,17 @@ func (l *wakeList[T]) next(ctx context.Context) (v T, ok bool) {
 	return v, false
 }
 
+// poll takes an item, if there is one.
+func (l *wakeList[T]) poll() (v T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.items) == 0 {
+		return v, false
+	}
+	v, l.items = l.items[0], l.items[1:]
+	return v, true
+}
+
 func signal(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:

@@ -41,6 +41,17 @@ type Config struct {
 	// namespaces to a namespace controller.
 	Drainer Drainer
 
+	// Controllers says that the cluster has controllers of its own: ServiceAccounts are their work, and so are the
+	// EndpointSlices of Services with a selector. Those of Services that have [runtime.AnnotationSelector] instead stay
+	// the cluster's.
+	Controllers bool
+	// Phantoms keeps Nodes, their Leases and Pods from the api-server: those of [Cluster.Writer] exist only here, and in
+	// the slices of their Services.
+	Phantoms bool
+	Kubelet  Kubelet
+
+	Loads Loads // nil: slices are written as their pods are seen, one by one
+
 	Clock  runtime.Clock
 	Notify runtime.Notifier // told when a measure may have changed; may be nil
 	Log    *slog.Logger     // nil means silence
@@ -56,6 +67,7 @@ type Cluster struct {
 	state state
 
 	podStore cache.Store // the pods as watched, for those that are seen before their node
+	phantoms *phantoms   // nil unless Config.Phantoms
 	dirty    *wakeList[*service]
 	chores   *wakeList[chore]
 	times    *timetable
@@ -85,13 +97,21 @@ func newCluster(cfg Config, client kubernetes.Interface) (*Cluster, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Cluster{
+	c := &Cluster{
 		cfg: cfg, client: client, state: newState(),
 		dirty:  newWakeList[*service](),
 		chores: newWakeList[chore](),
 		times:  newTimetable(),
-	}, nil
+	}
+	if cfg.Phantoms {
+		c.phantoms = newPhantoms(c, cfg.Writer)
+		c.cfg.Writer, c.podStore, c.state.phantoms = c.phantoms, c.phantoms.pods, true
+	}
+	return c, nil
 }
+
+// Writer is what the run has to write through: the one of the configuration, but for phantoms.
+func (c *Cluster) Writer() runtime.Writer { return c.cfg.Writer }
 
 // Run watches the api-server and does the cluster's work until ctx is done; it then returns nil, and none of its
 // goroutines is left. It must be called once.
@@ -104,10 +124,16 @@ func (c *Cluster) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	if c.cfg.Loads != nil {
+		c.cfg.Loads.OnLoaded(func(namespace string, pods int) { c.loaded(ctx, namespace, pods) })
+	}
 	for range choreWorkers {
 		wg.Go(func() { c.doChores(ctx) })
 	}
 	wg.Go(func() { c.keepTimes(ctx) })
+	if c.phantoms != nil {
+		wg.Go(func() { c.phantoms.run(ctx) })
+	}
 	// Slices are planned only when all that exist are known, or they would be made twice.
 	if !cache.WaitFor(ctx, "", synced...) {
 		return nil

@@ -16,6 +16,9 @@ import (
 // slices for those of Kubernetes' own controller.
 const managedBy = "endpointslice-controller.k8s.io"
 
+// managedByUs is the same for Services without a selector, whose slices that controller leaves to others.
+const managedByUs = "plscript.dev"
+
 // endpointOf is the endpoint of p in the slices of s.
 func (st *state) endpointOf(s *service, p *pod) discoveryv1.Endpoint {
 	serving, terminating := p.ready, p.terminating
@@ -23,11 +26,14 @@ func (st *state) endpointOf(s *service, p *pod) discoveryv1.Endpoint {
 	e := discoveryv1.Endpoint{
 		Addresses:  []string{p.ip},
 		Conditions: discoveryv1.EndpointConditions{Ready: &listed, Serving: &serving, Terminating: &terminating},
-		TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: p.namespace, Name: p.name, UID: p.uid},
+	}
+	if !st.phantoms { // istiod leaves out an endpoint that refers to a Pod which it does not see
+		e.TargetRef = &corev1.ObjectReference{Kind: "Pod", Namespace: p.namespace, Name: p.name, UID: p.uid}
 	}
 	if p.node != "" {
-		name := p.node
-		e.NodeName = &name
+		if name := p.node; !st.phantoms {
+			e.NodeName = &name
+		}
 		if n := st.nodes[p.node]; n != nil && n.zone != "" {
 			zone := n.zone
 			e.Zone = &zone
@@ -70,6 +76,9 @@ func blankSlice(s *service, runID string) *discoveryv1.EndpointSlice {
 	}
 	labels[discoveryv1.LabelServiceName] = s.name
 	labels[discoveryv1.LabelManagedBy] = managedBy
+	if s.annotated {
+		labels[discoveryv1.LabelManagedBy] = managedByUs
+	}
 	labels[runtime.LabelRun] = runID
 	yes := true
 	return &discoveryv1.EndpointSlice{

@@ -16,15 +16,19 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 	c.change(ctx, func(e *effects) {
 		ns := c.state.namespace(obj.Namespace)
 		p := ns.pods[obj.Name]
-		if p == nil {
+		first := p == nil
+		if first {
 			p = &pod{namespace: obj.Namespace, name: obj.Name, uid: obj.UID, services: map[*service]struct{}{}}
 			ns.pods[obj.Name] = p
 			p.born = ready(obj)
 		} else {
 			p.born = false
 		}
-		c.updatePod(ns, p, obj)
+		c.updatePod(ns, p, obj, e)
 		c.runPod(ctx, p, obj, e)
+		if first && p.born && c.isOwn(obj.Labels) {
+			c.bornSeen(ns)
+		}
 	})
 }
 
@@ -38,10 +42,10 @@ func (c *Cluster) podGone(ctx context.Context, obj *corev1.Pod) {
 }
 
 // updatePod takes over what obj says, and marks the services that have to follow.
-func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod) {
+func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod, e *effects) {
 	c.uncount(p)
 	if p.node != obj.Spec.NodeName {
-		c.leaveNode(p)
+		c.leaveNode(p, e)
 		if p.node = obj.Spec.NodeName; p.node != "" {
 			c.state.node(p.node).pods[p.key()] = p
 		}
@@ -63,7 +67,7 @@ func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod) {
 
 func (c *Cluster) forgetPod(p *pod, e *effects) {
 	c.uncount(p)
-	c.leaveNode(p)
+	c.leaveNode(p, e)
 	p.born = false
 	for s := range p.services {
 		delete(s.members, p)
@@ -76,13 +80,23 @@ func (c *Cluster) forgetPod(p *pod, e *effects) {
 	}
 }
 
-func (c *Cluster) leaveNode(p *pod) {
+// leaveNode frees the pod's address. Pods that were to get it are looked at again, after everyone has been told that the
+// pod is gone: an address must not come back while a proxy still uses it.
+func (c *Cluster) leaveNode(p *pod, e *effects) {
 	n := c.state.nodes[p.node]
 	if n == nil {
 		return
 	}
 	delete(n.pods, p.key())
+	if n.taken[p.taken] != p {
+		return
+	}
 	n.free(p)
+	waiting := n.waiting[p.taken]
+	delete(n.waiting, p.taken)
+	for _, next := range waiting {
+		e.call(func() { c.chores.add(func(ctx context.Context) { c.revisit(ctx, next) }) })
+	}
 }
 
 // count and uncount keep the sums; the pod must not change between them.
@@ -115,6 +129,9 @@ func (c *Cluster) runPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effect
 			key, ip := p.key(), p.ip
 			e.call(func() { c.cfg.Pods.PodRunning(key, ip) })
 		}
+		if own {
+			c.planFlaps(p)
+		}
 	}
 }
 
@@ -134,10 +151,13 @@ func (c *Cluster) endPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effect
 
 // startPod writes the status of a pod whose containers have just become ready.
 func (c *Cluster) startPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
-	if p.writing {
+	if p.writing || c.starting(p) {
 		return
 	}
 	n := c.state.node(p.node)
+	if n.held(p, obj) {
+		return
+	}
 	ip, ok := n.address(p, obj)
 	if !ok {
 		c.cfg.Log.Warn("a pod has no address: its node's podCIDR is empty or used up", "namespace", p.namespace, "name", p.name, "node", p.node)
@@ -151,6 +171,19 @@ func (c *Cluster) startPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effe
 			c.revisitLater(ctx, p)
 		}
 	}})
+}
+
+// starting reports whether the pod's containers still need time to get ready; the pod is looked at again when they are.
+func (c *Cluster) starting(p *pod) bool {
+	if c.cfg.Kubelet.StartP50 <= 0 {
+		return false
+	}
+	now := c.cfg.Clock.Now()
+	if p.startAt.IsZero() {
+		p.startAt = now.Add(c.cfg.Kubelet.startDelay(c.cfg.Kubelet.generator("start", p.key())))
+		c.times.add(p.startAt, func(ctx context.Context) { c.revisit(ctx, p) })
+	}
+	return now.Before(p.startAt)
 }
 
 // revisitLater tries again what failed for the pod.
@@ -196,7 +229,7 @@ func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
 				}
 			}
 		}
-		if n.own && !n.leased {
+		if n.own && !n.leased && c.phantoms == nil {
 			n.leased = true
 			c.times.add(c.cfg.Clock.Now().Add(spread(n.name)), func(ctx context.Context) { c.renewLease(ctx, n) })
 		}
@@ -213,7 +246,8 @@ func (c *Cluster) nodeGone(ctx context.Context, obj *corev1.Node) {
 		n.own = false
 		c.endLease(n, e)
 		// Pods that are still on it wait for a node of that name.
-		next := &node{name: n.name, taken: n.taken, pods: n.pods}
+		next := newNode(n.name)
+		next.taken, next.waiting, next.pods = n.taken, n.waiting, n.pods
 		c.state.nodes[n.name] = next
 		if len(n.pods) == 0 {
 			delete(c.state.nodes, n.name)

@@ -25,7 +25,7 @@ func (c *Cluster) namespaceSeen(ctx context.Context, obj *corev1.Namespace) {
 			}
 		}
 		first := ns.uid != before.uid
-		if ns.own && !ns.terminating && (first || !before.own) {
+		if !c.cfg.Controllers && ns.own && !ns.terminating && (first || !before.own) {
 			c.chores.add(func(ctx context.Context) { c.ensureAccount(ctx, obj.Name, 1) })
 		}
 		if ns.own && ns.terminating && (first || !before.terminating) && c.cfg.Drainer != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,8 +11,27 @@ import (
 	"github.com/plscript/plscript/runtime"
 )
 
+// StartPod gives a pod that is being made the status that its kubelet would write next, if that can be now: for a writer
+// that can store pods which run already. A pod that takes time to start, or whose address is still another's, is left as it
+// is.
+func (c *Cluster) StartPod(p *corev1.Pod, node *corev1.Node, now time.Time) {
+	if c.cfg.Kubelet.StartP50 > 0 {
+		return
+	}
+	if planned, err := netip.ParseAddr(p.Annotations[runtime.AnnotationIP]); err == nil {
+		c.mu.Lock()
+		n := c.state.nodes[node.Name]
+		held := n != nil && n.taken[planned] != nil && n.taken[planned].key() != p.Namespace+"/"+p.Name
+		c.mu.Unlock()
+		if held {
+			return
+		}
+	}
+	StartPod(p, node, now)
+}
+
 // StartPod gives a pod that is being made the status that its kubelet would write next, if the pod has a planned address
-// and is to run on node: for a writer that can store pods which run already.
+// and is to run on node.
 func StartPod(p *corev1.Pod, node *corev1.Node, now time.Time) {
 	ip, err := netip.ParseAddr(p.Annotations[runtime.AnnotationIP])
 	if err == nil && !p.Spec.HostNetwork {
@@ -39,6 +59,23 @@ func (n *node) address(p *pod, obj *corev1.Pod) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// held reports whether the planned address of p is still that of another pod, for whose end p then waits: as long as the
+// other is in the api-server its proxy may be connected.
+func (n *node) held(p *pod, obj *corev1.Pod) bool {
+	planned, err := netip.ParseAddr(obj.Annotations[runtime.AnnotationIP])
+	if err != nil || obj.Spec.HostNetwork {
+		return false
+	}
+	owner := n.taken[planned]
+	if owner == nil || owner == p || owner.done {
+		return false
+	}
+	if !slices.Contains(n.waiting[planned], p) {
+		n.waiting[planned] = append(n.waiting[planned], p)
+	}
+	return true
 }
 
 // take gives ip to p, and frees the one it had.

@@ -21,7 +21,7 @@ type slice = discoveryv1.EndpointSlice
 // no timer holds anything back.
 func (c *Cluster) markDirty(s *service) {
 	s.changed = true
-	if s.queued || s.inflight > 0 || s.gone {
+	if s.queued || s.inflight > 0 || s.gone || s.held && !s.measured {
 		return
 	}
 	s.queued = true
@@ -43,7 +43,7 @@ func (c *Cluster) doSlices(ctx context.Context) {
 func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 	ns := c.state.namespace(s.namespace)
 	s.queued = false
-	if !s.changed || !ns.managed(s) {
+	if !s.changed || !c.keeps(ns, s) || c.held(ns, s) {
 		return
 	}
 	setup := !s.measured
@@ -142,7 +142,7 @@ func (c *Cluster) removeSlices(ns *namespace, s *service, e *effects) {
 
 // sliceSeen is an EndpointSlice as the api-server shows it now. One that somebody else has changed is put right.
 func (c *Cluster) sliceSeen(ctx context.Context, obj *slice) {
-	if obj.Labels[discoveryv1.LabelManagedBy] != managedBy {
+	if by := obj.Labels[discoveryv1.LabelManagedBy]; by != managedBy && by != managedByUs {
 		return
 	}
 	c.change(ctx, func(*effects) {

@@ -6,6 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/plscript/plscript/runtime"
 )
 
 // serviceSeen is a Service as the api-server shows it now.
@@ -18,13 +21,15 @@ func (c *Cluster) serviceSeen(ctx context.Context, obj *corev1.Service) {
 			ns.services[obj.Name] = s
 		}
 		ns.unindex(s)
-		selects := equality.Semantic.DeepEqual(s.selector, obj.Spec.Selector)
-		s.labels, s.selector, s.own = obj.Labels, obj.Spec.Selector, c.isOwn(obj.Labels)
+		own := c.isOwn(obj.Labels)
+		selector, annotated := selectorOf(obj, own)
+		selects := equality.Semantic.DeepEqual(s.selector, selector)
+		s.labels, s.selector, s.annotated, s.own = obj.Labels, selector, annotated, own
 		s.external = obj.Spec.Type == corev1.ServiceTypeExternalName
 		s.headless = obj.Spec.ClusterIP == corev1.ClusterIPNone
 		s.ports = obj.Spec.Ports
 		ns.index(s)
-		if !selects || s.publishNotReady != obj.Spec.PublishNotReadyAddresses || ns.managed(s) != s.selected {
+		if !selects || s.publishNotReady != obj.Spec.PublishNotReadyAddresses || ns.counted(s) != s.selected {
 			c.deselect(s)
 			s.publishNotReady = obj.Spec.PublishNotReadyAddresses
 			c.reselect(ns, s)
@@ -40,6 +45,21 @@ func (c *Cluster) serviceGone(ctx context.Context, obj *corev1.Service) {
 			c.forgetService(ns, s, e)
 		}
 	})
+}
+
+// selectorOf is what selects the pods of a Service: its selector, or where it has none the annotation in its place.
+func selectorOf(obj *corev1.Service, own bool) (selector map[string]string, annotated bool) {
+	text := obj.Annotations[runtime.AnnotationSelector]
+	if len(obj.Spec.Selector) > 0 || !own || text == "" {
+		return obj.Spec.Selector, false
+	}
+	selector, err := labels.ConvertSelectorToLabelsMap(text)
+	return selector, err == nil
+}
+
+// keeps reports whether the slices of s are the cluster's to write.
+func (c *Cluster) keeps(ns *namespace, s *service) bool {
+	return ns.counted(s) && (s.annotated || !c.cfg.Controllers)
 }
 
 func newService(obj *corev1.Service) *service {
@@ -73,7 +93,7 @@ func (c *Cluster) deselect(s *service) {
 // reselect finds the pods of s anew, after its selector or the right to keep its slices has changed.
 func (c *Cluster) reselect(ns *namespace, s *service) {
 	c.deselect(s)
-	if !ns.managed(s) {
+	if !ns.counted(s) {
 		return
 	}
 	s.selected = true

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,8 @@ type state struct {
 	podsReady        int
 	endpointsDesired int
 	endpointsReady   int
+
+	phantoms bool // the pods are not in the api-server
 }
 
 func newState() state {
@@ -31,7 +35,9 @@ type node struct {
 	ip    string // InternalIP
 	cidr  netip.Prefix
 	taken map[netip.Addr]*pod // pod addresses on the node
-	pods  map[string]*pod     // by key
+	// waiting are the pods whose planned address is still another's, by that address.
+	waiting map[netip.Addr][]*pod
+	pods    map[string]*pod // by key
 
 	leased bool                  // its Lease is being renewed
 	lease  *coordinationv1.Lease // as last answered; nil if unknown
@@ -49,6 +55,10 @@ type namespace struct {
 	// bySelector finds the services that may select a pod: each is listed under one pair of its selector.
 	bySelector map[labelPair][]*service
 	ready      map[string]int // ready addresses of each EndpointSlice, by name
+
+	held  []*service // those whose slices wait for the end of a load, see loads.go
+	owed  int        // running pods that loads have made and that are not seen yet; negative during a load
+	loads int        // how many there were that were waited for
 }
 
 type labelPair struct{ key, value string }
@@ -76,6 +86,9 @@ type pod struct {
 	deleting   bool // the fake kubelet's delete is under way
 	failures   int  // of the fake kubelet's writes
 
+	startAt time.Time  // when its containers are ready; zero until its kubelet has seen it
+	flaps   *rand.Rand // when it ceases to be ready; nil while nothing is planned
+
 	services map[*service]struct{} // those that select it
 }
 
@@ -90,19 +103,21 @@ type service struct {
 	uid             types.UID
 	labels          map[string]string
 	selector        map[string]string
+	annotated       bool // the selector is that of [runtime.AnnotationSelector]
 	own             bool // carries the run's label
 	external        bool // ExternalName: has no endpoints
 	headless        bool
 	publishNotReady bool
 	ports           []corev1.ServicePort
 
-	selected bool // the cluster keeps its slices, and members is filled
+	selected bool // it is one whose endpoints are counted, and members is filled
 	members  map[*pod]struct{}
 	desired  int // ready addresses that its slices should hold
 
 	slices   map[string]*slice // as last answered or watched, by name
 	queued   bool              // waits to be planned
 	changed  bool              // something changed since it was planned
+	held     bool              // waits for the end of a load
 	measured bool              // and it may be one of the changes whose convergence is measured
 	inflight int               // slice writes under way
 	attempt  int               // failed writes, which change the names of new slices
@@ -123,10 +138,14 @@ func (s *service) addresses(p *pod) int {
 func (st *state) node(name string) *node {
 	n := st.nodes[name]
 	if n == nil {
-		n = &node{name: name, taken: map[netip.Addr]*pod{}, pods: map[string]*pod{}}
+		n = newNode(name)
 		st.nodes[name] = n
 	}
 	return n
+}
+
+func newNode(name string) *node {
+	return &node{name: name, taken: map[netip.Addr]*pod{}, waiting: map[netip.Addr][]*pod{}, pods: map[string]*pod{}}
 }
 
 func (st *state) namespace(name string) *namespace {
@@ -141,7 +160,7 @@ func (st *state) namespace(name string) *namespace {
 	return ns
 }
 
-// managed reports whether the cluster keeps the slices of s.
-func (ns *namespace) managed(s *service) bool {
+// counted reports whether the endpoints of s are among those that the run desires.
+func (ns *namespace) counted(s *service) bool {
 	return (s.own || ns.own) && !ns.terminating && !s.external && !s.gone && len(s.selector) > 0
 }

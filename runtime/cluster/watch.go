@@ -9,22 +9,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/plscript/plscript/runtime"
 )
 
 // watch starts the informers and returns what tells that each handler has seen everything that existed.
 func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.DoneChecker, error) {
 	f := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTransform(strip))
-	pods := f.Core().V1().Pods().Informer()
-	c.podStore = pods.GetStore()
-	watched := []struct {
+	type source struct {
 		informer cache.SharedIndexInformer
 		handler  cache.ResourceEventHandler
-	}{
-		{f.Core().V1().Nodes().Informer(), handler(ctx, c.nodeSeen, c.nodeGone)},
+	}
+	watched := []source{
 		{f.Core().V1().Namespaces().Informer(), handler(ctx, c.namespaceSeen, c.namespaceGone)},
 		{f.Core().V1().Services().Informer(), handler(ctx, c.serviceSeen, c.serviceGone)},
 		{f.Discovery().V1().EndpointSlices().Informer(), handler(ctx, c.sliceSeen, c.sliceGone)},
-		{pods, handler(ctx, c.podSeen, c.podGone)},
+	}
+	if c.phantoms == nil {
+		pods := f.Core().V1().Pods().Informer()
+		c.podStore = pods.GetStore()
+		watched = append(watched,
+			source{f.Core().V1().Nodes().Informer(), handler(ctx, c.nodeSeen, c.nodeGone)},
+			source{pods, handler(ctx, c.podSeen, c.podGone)})
 	}
 	var synced []cache.DoneChecker
 	for _, w := range watched {
@@ -85,7 +91,11 @@ func strip(obj any) (any, error) {
 	case *corev1.Node:
 		o.ManagedFields, o.Annotations, o.Status.Images, o.Status.Conditions = nil, nil, nil, nil
 	case *corev1.Service:
-		o.ManagedFields, o.Annotations = nil, nil
+		o.ManagedFields = nil
+		selector, ok := o.Annotations[runtime.AnnotationSelector]
+		if o.Annotations = nil; ok {
+			o.Annotations = map[string]string{runtime.AnnotationSelector: selector}
+		}
 	case *discoveryv1.EndpointSlice:
 		o.ManagedFields = nil
 	case *corev1.Namespace:

@@ -18,12 +18,15 @@ type Options struct {
 	APIServer string
 	Istiod    string
 	Istioctl  string
-	Report    func(Event) // called for each step that is not in the cache; not concurrently
+	// Controllers asks for the kube-controller-manager too, which is built for nobody else.
+	Controllers bool
+	Report      func(Event) // called for each step that is not in the cache; not concurrently
 }
 
 // Artifacts is all that a sandbox is made of. The lists are JSON arrays of Kubernetes objects.
 type Artifacts struct {
 	Etcd, APIServer, Istiod string // paths of binaries
+	ControllerManager       string // "" unless asked for
 	IstioObjects            []byte // what istioctl renders, with WebhookHost where istiod's address belongs
 	GatewayCRDs             []byte // the standard channel of the Gateway API
 	Versions                Versions
@@ -36,6 +39,7 @@ type Versions struct{ Etcd, Kubernetes, Istio, GatewayAPI string }
 const (
 	fileEtcd        = "etcd"
 	fileAPIServer   = "kube-apiserver"
+	fileControllers = "kube-controller-manager"
 	fileIstiod      = "istiod"
 	fileIstioctl    = "istioctl"
 	fileIstio       = "istio-objects.json"
@@ -123,6 +127,9 @@ func (b *builder) needed() []string {
 			files = append(files, file)
 		}
 	}
+	if b.Controllers {
+		files = append(files, fileControllers)
+	}
 	return files
 }
 
@@ -162,6 +169,9 @@ func (b *builder) artifacts(ctx context.Context) (*Artifacts, error) {
 		APIServer: or(b.APIServer, b.path(fileAPIServer)),
 		Istiod:    or(b.Istiod, b.path(fileIstiod)),
 		Versions:  b.versions,
+	}
+	if b.Controllers {
+		a.ControllerManager = b.path(fileControllers)
 	}
 	var err error
 	if a.IstioObjects, err = b.istioObjects(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -17,12 +18,16 @@ type tool struct {
 }
 
 func (b *builder) binaries() []tool {
-	return []tool{
+	all := []tool{
 		{file: fileEtcd, pkg: moduleEtcd, present: b.Etcd != ""},
 		{file: fileAPIServer, pkg: moduleKubernetes + "/cmd/kube-apiserver", stamps: b.kubernetesStamps, present: b.APIServer != ""},
 		{file: fileIstiod, pkg: moduleIstio + "/pilot/cmd/pilot-discovery", stamps: b.istioStamps, present: b.Istiod != ""},
 		{file: fileIstioctl, pkg: moduleIstio + "/istioctl/cmd/istioctl", stamps: b.istioStamps, present: b.Istioctl != "" || b.has(fileIstio)},
 	}
+	if b.Controllers { // after the api-server, which it shares most of its packages with
+		all = slices.Insert(all, 2, tool{file: fileControllers, pkg: moduleKubernetes + "/cmd/kube-controller-manager", stamps: b.kubernetesStamps})
+	}
+	return all
 }
 
 // compile builds the binaries that the entry lacks, one after the other: linking two at once would double the peak of memory.

@@ -103,6 +103,16 @@ func TestEnsureBuildsOnceAndRepairs(t *testing.T) {
 		t.Errorf("built again: %v", again)
 	}
 
+	o.Controllers = true
+	a, err = Ensure(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := builds(t, dir); len(again) != 1 || !strings.Contains(again[0], "k8s.io/kubernetes/cmd/kube-controller-manager") || a.ControllerManager == "" {
+		t.Errorf("when the controllers were asked for, %q: %v", a.ControllerManager, again)
+	}
+	o.Controllers = false
+
 	if err := os.Truncate(a.APIServer, 1); err != nil {
 		t.Fatal(err)
 	}

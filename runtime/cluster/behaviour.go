@@ -1,0 +1,45 @@
+package cluster
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Kubelet says how the fake kubelets behave. The zero value has pods ready at once, and for good.
+type Kubelet struct {
+	// Seed decides, with its name, how a pod fares: the same in every run.
+	Seed int64
+	// StartP50 and StartP99 are how long pods take until they are ready, as median and 99th percentile of a log-normal
+	// distribution; every pod takes StartP50 if StartP99 is not above it.
+	StartP50, StartP99 time.Duration
+	// FlapEvery is how long a pod is ready on average before it ceases to be for FlapDown; 0 means for good.
+	FlapEvery, FlapDown time.Duration
+}
+
+// z99 is how many standard deviations the 99th percentile of a normal distribution lies above its median.
+const z99 = 2.3263478740408408
+
+// startDelay draws how long a pod takes to start. It never takes more than ten times the 99th percentile, so that a run
+// of any size ends.
+func (k Kubelet) startDelay(r *rand.Rand) time.Duration {
+	if k.StartP99 <= k.StartP50 || k.StartP50 <= 0 {
+		return k.StartP50
+	}
+	sigma := math.Log(float64(k.StartP99)/float64(k.StartP50)) / z99
+	d := float64(k.StartP50) * math.Exp(sigma*r.NormFloat64())
+	return time.Duration(min(d, 10*float64(k.StartP99)))
+}
+
+// untilFlap draws how long a pod stays ready: independently of how long it has been.
+func (k Kubelet) untilFlap(r *rand.Rand) time.Duration {
+	return time.Duration(min(float64(k.FlapEvery)*r.ExpFloat64(), 100*float64(k.FlapEvery)))
+}
+
+// generator is the pod's own, one for each use.
+func (k Kubelet) generator(use, key string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(use + "\x00" + key))
+	return rand.New(rand.NewPCG(uint64(k.Seed), h.Sum64()))
+}
