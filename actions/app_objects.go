@@ -37,7 +37,8 @@ func serviceAccountIntent(ns *runtime.Namespace, name string) runtime.Intent {
 func serviceIntent(app *runtime.App, labels map[string]string) runtime.Intent {
 	return runtime.Intent{
 		Verb: runtime.VerbCreate, Kind: "Service", Namespace: app.Namespace.Name, Name: app.Name,
-		Build: func() runtime.Object { return serviceObject(app, labels) },
+		OwnSlices: app.NoSelector,
+		Build:     func() runtime.Object { return serviceObject(app, labels) },
 	}
 }
 
@@ -66,6 +67,7 @@ func serviceObject(app *runtime.App, labels map[string]string) *corev1.Service {
 		s.Spec.Ports = append([]corev1.ServicePort{{Name: "status-port", Port: 15021, TargetPort: intstr.FromInt32(15021)}}, s.Spec.Ports...)
 	}
 	maps.Copy(s.Labels, labels)
+	shapeService(s, app)
 	return s
 }
 
@@ -98,31 +100,32 @@ func waypointGateway(app *runtime.App) *unstructured.Unstructured {
 }
 
 // podIntents are the writes that make a pod, after those for a node that was added for it.
-func podIntents(pod *runtime.Pod, added *runtime.Node, now time.Time) []runtime.Intent {
+func podIntents(pod *runtime.Pod, added *runtime.Node, as podSettings, now time.Time) []runtime.Intent {
 	var out []runtime.Intent
 	if added != nil {
-		out = nodeIntents(added, nil, nil, now)
+		out = nodeIntents(added, plainNode, now)
 	}
-	return append(out, podIntent(pod))
+	return append(out, podIntent(pod, as))
 }
 
-func podIntent(pod *runtime.Pod) runtime.Intent {
+func podIntent(pod *runtime.Pod, as podSettings) runtime.Intent {
+	injection := as.injection(pod.App)
 	in := runtime.Intent{
-		Verb: runtime.VerbCreate, Kind: "Pod", Namespace: pod.App.Namespace.Name, Name: pod.Name(),
-		Build: func() runtime.Object { return podObject(pod) },
+		Verb: runtime.VerbCreate, Kind: "Pod", Namespace: pod.App.Namespace.Name, Name: pod.Name(), Injection: injection,
+		Build: func() runtime.Object { return podObject(pod, injection) },
 	}
 	if class, ok := pod.App.Type.ProxyClass(); ok {
-		in.Class = class
-		in.Want = func() runtime.Proxy { return podProxy(pod, class) }
+		in.Class, in.CSR = class, as.csr(pod.App)
+		in.Want = func() runtime.Proxy { return podProxy(pod, class, injection, in.CSR) }
 	}
 	return in
 }
 
-func podProxy(pod *runtime.Pod, class runtime.ProxyClass) runtime.Proxy {
+func podProxy(pod *runtime.Pod, class runtime.ProxyClass, injection runtime.Injection, csr bool) runtime.Proxy {
 	return runtime.Proxy{
 		Class: class, Namespace: pod.App.Namespace.Name, Name: pod.Name(), IP: pod.IP(), Node: pod.Node().Name,
-		ServiceAccount: pod.App.Account, App: pod.App.Name, Labels: pod.App.Labels,
-		Zone: pod.Node().Zone, Region: pod.Node().Region, Pod: true, Metadata: pod.App.Metadata,
+		ServiceAccount: pod.App.Account, App: pod.App.Name, Labels: podLabels(pod.App, injection),
+		Zone: pod.Node().Zone, Region: pod.Node().Region, Pod: true, Metadata: pod.App.Metadata, CSR: csr,
 	}
 }
 
@@ -143,24 +146,31 @@ func podGoneIntent(pod *runtime.Pod) runtime.Intent {
 	return in
 }
 
-func podObject(pod *runtime.Pod) *corev1.Pod {
+func podObject(pod *runtime.Pod, injection runtime.Injection) *corev1.Pod {
 	app := pod.App
 	annotations := map[string]string{runtime.AnnotationIP: pod.IP()}
 	containers := []corev1.Container{container("app", "plscript.dev/app")}
 	switch app.Type {
 	case runtime.AppSidecar:
-		annotations["sidecar.istio.io/status"] = `{"containers":["istio-proxy"],"revision":"default"}`
-		containers = append(containers, container("istio-proxy", "istio/proxyv2"))
+		if injection == runtime.InjectNone {
+			annotations["sidecar.istio.io/status"] = `{"containers":["istio-proxy"],"revision":"default"}`
+			containers = append(containers, container("istio-proxy", "istio/proxyv2"))
+		}
 	case runtime.AppAmbient:
 		annotations["ambient.istio.io/redirection"] = "enabled" // as the CNI agent sets it
 	case runtime.AppGateway, runtime.AppWaypoint:
 		containers = []corev1.Container{container("istio-proxy", "istio/proxyv2")}
+		if injection != runtime.InjectNone {
+			// As Istio's chart of a gateway has it: the template brings the rest.
+			annotations["inject.istio.io/templates"] = "gateway"
+			containers[0].Image = "auto"
+		}
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: pod.Name(), Namespace: app.Namespace.Name, Labels: maps.Clone(app.Labels), Annotations: annotations,
+			Name: pod.Name(), Namespace: app.Namespace.Name, Labels: maps.Clone(podLabels(app, injection)), Annotations: annotations,
 		},
-		Spec: podSpec(pod.Node().Name, app.Account, containers...),
+		Spec: stablePod(pod, podSpec(pod.Node().Name, app.Account, containers...)),
 	}
 }
 

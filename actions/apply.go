@@ -17,17 +17,19 @@ import (
 var applyCUE string
 
 type apply struct {
-	Scope   runtime.Scope    `json:"scope"`
-	Count   int              `json:"count"`
-	Select  string           `json:"select"`
-	Objects []map[string]any `json:"objects"`
+	Scope    runtime.Scope    `json:"scope"`
+	Count    int              `json:"count"`
+	Select   string           `json:"select"`
+	Audience string           `json:"audience"`
+	Objects  []map[string]any `json:"objects"`
 
-	selector  *runtime.Selector
-	templates []*expr.Template
+	selector, audience *runtime.Selector
+	templates          []*expr.Template
 }
 
 func (a *apply) Check(ctx context.Context, c *runtime.Checker) {
 	a.selector = c.Selector("select", a.Select)
+	a.audience = c.Selector("audience", a.Audience)
 	for i, o := range a.Objects {
 		field := fmt.Sprintf("objects[%d]", i)
 		t, ok := c.Template(field, o)
@@ -59,13 +61,18 @@ func (a *apply) intents(ctx context.Context, m *runtime.Mesh, r *rand.Rand, para
 			yield(runtime.Intent{}, err)
 			return
 		}
+		who, err := audience(ctx, m, a.audience)
+		if err != nil {
+			yield(runtime.Intent{}, err)
+			return
+		}
 		index := 0
 		for _, s := range scenes {
 			for range a.Count {
 				s.Index, s.Params, s.Rand = index, params, r
 				index++
 				for i, t := range a.templates {
-					in, err := a.intent(ctx, m, i, t, s)
+					in, err := a.intent(ctx, m, i, t, s, who)
 					if !yield(in, err) || err != nil {
 						return
 					}
@@ -121,7 +128,7 @@ func (a *apply) within(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespa
 }
 
 // intent renders one object. The first write of an object creates it, any further one updates it.
-func (a *apply) intent(ctx context.Context, m *runtime.Mesh, i int, t *expr.Template, s runtime.Scene) (runtime.Intent, error) {
+func (a *apply) intent(ctx context.Context, m *runtime.Mesh, i int, t *expr.Template, s runtime.Scene, who func(runtime.Proxy) bool) (runtime.Intent, error) {
 	o, key, err := renderObject(ctx, t, s)
 	if err != nil {
 		return runtime.Intent{}, fmt.Errorf("objects[%d]: %w", i, err)
@@ -130,7 +137,7 @@ func (a *apply) intent(ctx context.Context, m *runtime.Mesh, i int, t *expr.Temp
 	if m.Applied(key, t, s) {
 		verb = runtime.VerbUpdate
 	}
-	return objectIntent(verb, o, key), nil
+	return follow(objectIntent(verb, o, key), o, key, who), nil
 }
 
 // renderObject renders a template for a scene, in the scene's namespace unless the template names one.

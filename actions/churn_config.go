@@ -19,11 +19,18 @@ type churnConfig struct {
 	Arrivals runtime.ArrivalLaw `json:"arrivals"`
 	Duration ir.Duration        `json:"duration"`
 	Of       []configKind       `json:"of"`
+	Select   string             `json:"select"`
+
+	selector *runtime.Selector
 }
 
 type configKind struct {
 	Kind   string `json:"kind"`
 	Weight int    `json:"weight"`
+}
+
+func (a *churnConfig) Check(_ context.Context, c *runtime.Checker) {
+	a.selector = c.Selector("select", a.Select)
 }
 
 func (a *churnConfig) load() runtime.Load {
@@ -46,12 +53,19 @@ func (a *churnConfig) Run(ctx context.Context, env *runtime.Env) error {
 	return env.Arrive(ctx, a.load(), next)
 }
 
-var errNoConfig = errors.New("there is no object to update: nothing was applied before this step")
+var (
+	errNoConfig = errors.New("there is no object to update: nothing was applied before this step")
+	errSelected = errors.New("select: it holds for no object that was applied before this step")
+)
 
 // updates returns what each arrival does. The objects are chosen once, so that a run plans the same operations however
 // fast they are carried out.
 func (a *churnConfig) updates(ctx context.Context, m *runtime.Mesh, r *rand.Rand) (func(int) ([]runtime.Intent, error), error) {
-	groups, total, err := a.groups(m.Configs())
+	selected, err := a.selected(ctx, m.Configs())
+	if err != nil {
+		return nil, err
+	}
+	groups, total, err := a.groups(selected)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +80,31 @@ func (a *churnConfig) updates(ctx context.Context, m *runtime.Mesh, r *rand.Rand
 	}, nil
 }
 
+// selected are the objects whose scene the selector holds for. One that was rendered for a scene without what the
+// selector reads, such as the app of an object of the cluster, is not meant.
+func (a *churnConfig) selected(ctx context.Context, all []*runtime.Config) ([]*runtime.Config, error) {
+	if len(all) == 0 {
+		return nil, errNoConfig
+	}
+	var out []*runtime.Config
+	for _, c := range all {
+		if !a.selector.Fits(c.Scene) {
+			continue
+		}
+		ok, err := a.selector.Matches(ctx, c.Scene)
+		if err != nil {
+			return nil, fmt.Errorf("select: %w", err)
+		}
+		if ok {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errSelected
+	}
+	return out, nil
+}
+
 // configGroup are objects that are drawn with one weight together.
 type configGroup struct {
 	weight  int
@@ -74,9 +113,6 @@ type configGroup struct {
 
 // groups are the kinds asked for, or one of everything.
 func (a *churnConfig) groups(all []*runtime.Config) (groups []configGroup, total int, err error) {
-	if len(all) == 0 {
-		return nil, 0, errNoConfig
-	}
 	if len(a.Of) == 0 {
 		return []configGroup{{1, all}}, 1, nil
 	}
@@ -88,6 +124,9 @@ func (a *churnConfig) groups(all []*runtime.Config) (groups []configGroup, total
 			}
 		}
 		if len(g.configs) == 0 {
+			if a.Select != "" {
+				return nil, 0, fmt.Errorf("of: select holds for no %s that was applied before this step", k.Kind)
+			}
 			return nil, 0, fmt.Errorf("of: no %s was applied before this step", k.Kind)
 		}
 		groups = append(groups, g)
@@ -111,5 +150,5 @@ func update(ctx context.Context, m *runtime.Mesh, c *runtime.Config, r *rand.Ran
 		return nil, fmt.Errorf("%s %s is called %s when it is rendered again: its name and namespace must not depend on rand, pick or generation",
 			c.Key.Kind, c.Key.Name, key.Name)
 	}
-	return []runtime.Intent{objectIntent(runtime.VerbUpdate, o, key)}, nil
+	return []runtime.Intent{follow(objectIntent(runtime.VerbUpdate, o, key), o, key, nil)}, nil
 }

@@ -23,6 +23,7 @@ type churnPods struct {
 	Order    string             `json:"order"`
 	Unit     string             `json:"unit"`
 	Percent  int                `json:"percent"`
+	podSettings
 
 	selector *runtime.Selector
 }
@@ -117,7 +118,7 @@ func (a *churnPods) replace(m *runtime.Mesh, places []runtime.Place, now time.Ti
 		if pod == nil {
 			continue
 		}
-		in := podIntents(pod, added, now)
+		in := podIntents(pod, added, a.podSettings, now)
 		in[len(in)-1].Change = endpointChange(pod, false)
 		create = append(create, in...)
 		remove = append(remove, podGone(gone))

@@ -37,7 +37,10 @@ type appSpec struct {
 	Labels         map[string]string `json:"labels"`
 	ServiceLabels  map[string]string `json:"serviceLabels"`
 	ServiceAccount string            `json:"serviceAccount"`
+	Headless       bool              `json:"headless"`
+	Selector       *bool             `json:"selector"` // nil means true
 	GracePeriod    ir.Duration       `json:"gracePeriod"`
+	podSettings
 }
 
 // Check finds what only several fields together show.
@@ -49,6 +52,8 @@ func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
 			c.Errorf(fmt.Sprintf("apps[%d].name", i), "another app is called %q already", app.Name)
 		}
 		seen[app.Name] = true
+		checkInjection(c, fmt.Sprintf("apps[%d]", i), app, a.Labels)
+		app.checkService(c, fmt.Sprintf("apps[%d]", i))
 		switch app.Type {
 		case runtime.AppWaypoint:
 			waypoints[app.Name] = true
@@ -89,6 +94,7 @@ func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now tim
 				yield(runtime.Intent{}, err)
 				return
 			}
+			ns.Injecting = injecting(a.Labels)
 			// What is inside has to wait for the namespace itself.
 			create := runtime.Intent{
 				Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: true,
@@ -131,10 +137,18 @@ func (a *createNamespaces) contents(ctx context.Context, m *runtime.Mesh, ns *ru
 // addApp plans one copy of an app.
 func (a *createNamespaces) addApp(m *runtime.Mesh, ns *runtime.Namespace, spec appSpec, copy int) *runtime.App {
 	name := numbered(spec.Name, copy, spec.Replicas)
+	injection := injectionOf(spec.Type, spec.Inject, ns.Injecting)
 	app := runtime.App{
 		Namespace: ns, Name: name, Index: copy, Type: spec.Type, Account: spec.ServiceAccount,
-		Labels: appLabels(name, spec), Metadata: a.Metadata,
+		Labels: appLabels(name, spec, injection), Metadata: a.Metadata, Injection: injection,
 	}
+	if _, proxied := spec.Type.ProxyClass(); proxied {
+		app.CSR = m.Certify
+		if spec.CSR != nil {
+			app.CSR = *spec.CSR
+		}
+	}
+	app.Headless, app.NoSelector = spec.Headless, !spec.hasSelector()
 	if spec.Type == runtime.AppVM {
 		app.Machines = spec.Pods
 	}
@@ -170,7 +184,7 @@ func (a *createNamespaces) appIntents(ctx context.Context, m *runtime.Mesh, app 
 				yield(runtime.Intent{}, err)
 				return
 			}
-			for _, in := range podIntents(pod, added, now) {
+			for _, in := range podIntents(pod, added, podSettings{}, now) {
 				if !yield(in, nil) {
 					return
 				}
@@ -188,23 +202,18 @@ func numbered(name string, i, of int) string {
 }
 
 // appLabels are the labels of an app's pods: what istiod selects and classifies them by.
-func appLabels(name string, spec appSpec) map[string]string {
-	l := map[string]string{
-		"app":                                 name,
-		"service.istio.io/canonical-name":     name,
-		"service.istio.io/canonical-revision": "latest",
-	}
+func appLabels(name string, spec appSpec, injection runtime.Injection) map[string]string {
+	l := map[string]string{"app": name}
 	switch spec.Type {
-	case runtime.AppSidecar:
-		l["security.istio.io/tlsMode"] = "istio" // as the injector sets it: the endpoint takes mutual TLS
 	case runtime.AppGateway:
 		l["istio"] = "ingressgateway"
-		l["security.istio.io/tlsMode"] = "istio"
 	case runtime.AppWaypoint:
 		l["gateway.networking.k8s.io/gateway-name"] = name
 		l["gateway.istio.io/managed"] = "istio.io-mesh-controller"
 		l["istio.io/dataplane-mode"] = "none"
-		l["security.istio.io/tlsMode"] = "istio"
+	}
+	if injection == runtime.InjectNone {
+		maps.Copy(l, injectedLabels(spec.Type, name))
 	}
 	maps.Copy(l, spec.Labels)
 	return l

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/plscript/plscript/runtime"
 )
 
@@ -14,16 +16,25 @@ import (
 var createNodesCUE string
 
 type createNodes struct {
-	Count    int               `json:"count"`
-	Name     string            `json:"name"`
-	Zones    int               `json:"zones"`
-	Ztunnel  bool              `json:"ztunnel"`
-	Labels   map[string]string `json:"labels"`
-	Metadata map[string]string `json:"metadata"`
+	Count   int    `json:"count"`
+	Name    string `json:"name"`
+	Regions int    `json:"regions"`
+	Zones   int    `json:"zones"`
+	Ztunnel bool   `json:"ztunnel"`
+	nodeSpec
 }
 
 // MakesNodes implements [runtime.MakesNodes].
 func (a *createNodes) MakesNodes() {}
+
+// Check reads the quantities, which CUE knows only as texts.
+func (a *createNodes) Check(_ context.Context, c *runtime.Checker) {
+	for field, text := range map[string]string{"capacity.cpu": a.Capacity.CPU, "capacity.memory": a.Capacity.Memory} {
+		if q, err := resource.ParseQuantity(text); text != "" && (err != nil || q.Sign() <= 0) {
+			c.Errorf(field, "%q is no quantity of Kubernetes above zero, like \"32\", \"500m\" or \"256Gi\"", text)
+		}
+	}
+}
 
 func (a *createNodes) Plan(_ context.Context, p *runtime.Planner) error {
 	return p.Do(a.intents(p.Mesh, time.Time{}))
@@ -36,18 +47,30 @@ func (a *createNodes) Run(ctx context.Context, env *runtime.Env) error {
 func (a *createNodes) intents(m *runtime.Mesh, now time.Time) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for i := range a.Count {
+			region, zone := a.place(i)
 			n, err := m.AddNode(runtime.Node{
-				Name: fmt.Sprintf("%s-%d", cmp.Or(a.Name, "node"), i), Zone: "zone-" + string(rune('a'+i%a.Zones)), Region: "region-a", Ztunnel: a.Ztunnel,
+				Name: fmt.Sprintf("%s-%d", cmp.Or(a.Name, "node"), i), Zone: zone, Region: region, Ztunnel: a.Ztunnel, MaxPods: a.Capacity.Pods,
 			})
 			if err != nil {
 				yield(runtime.Intent{}, err)
 				return
 			}
-			for _, in := range nodeIntents(n, a.Labels, a.Metadata, now) {
+			for _, in := range nodeIntents(n, a.nodeSpec, now) {
 				if !yield(in, nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// place is where the nth node stands: regions take turns, and in each of them its zones.
+func (a *createNodes) place(n int) (region, zone string) {
+	regions, zones := max(1, a.Regions), max(1, a.Zones)
+	letter := func(i int) string { return string(rune('a' + i)) }
+	region, zone = "region-"+letter(n%regions), "zone-"+letter(n/regions%zones)
+	if regions > 1 {
+		zone = region + "-" + zone
+	}
+	return region, zone
 }

@@ -52,7 +52,7 @@ func (a *deleteObjects) intents(ctx context.Context, m *runtime.Mesh) runtime.In
 	return func(yield func(runtime.Intent, error) bool) {
 		for _, ref := range a.Objects {
 			m.Unapply(runtime.ObjectKey(ref))
-			if !yield(ref.goneIntent(), nil) {
+			if !yield(followGone(ref.goneIntent(), runtime.ObjectKey(ref)), nil) {
 				return
 			}
 		}

@@ -27,6 +27,9 @@ func Examples(kind string) ([]Example, error) {
 	}
 	var list []Example
 	for _, e := range entries {
+		if path.Ext(e.Name()) != ".cue" {
+			continue // what an example reads
+		}
 		text, err := fs.ReadFile(examples, path.Join(dir, e.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("examples of %s: %w", kind, err)

@@ -1,6 +1,9 @@
 package actions_test
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -26,7 +29,7 @@ func TestExamples(t *testing.T) {
 				if len(ds) > 0 {
 					t.Fatal(ds)
 				}
-				g, ds := runtime.Compile(t.Context(), s)
+				g, ds := runtime.Compile(t.Context(), s, beside{kind})
 				if len(ds) > 0 {
 					t.Fatal(ds)
 				}
@@ -46,4 +49,11 @@ func TestExamples(t *testing.T) {
 			})
 		}
 	}
+}
+
+// beside opens the files beside the examples of an action.
+type beside struct{ kind string }
+
+func (b beside) Open(_, name string) (io.ReadCloser, error) {
+	return os.Open(filepath.Join("testdata", "examples", b.kind, name))
 }

@@ -13,23 +13,48 @@ import (
 )
 
 const (
-	// kubeletVersion is what nodes claim to run. istiod reads it to decide whether sidecars are native (v1.33 and later:
-	// Istio, pkg/kube/inject, the ENABLE_NATIVE_SIDECARS detection).
-	kubeletVersion = "v1.36.3"
-	leaseSeconds   = 40 // kubelet's default nodeLeaseDurationSeconds
-	istioSystem    = "istio-system"
+	leaseSeconds = 40 // kubelet's default nodeLeaseDurationSeconds
+	istioSystem  = "istio-system"
 )
 
+// nodeSpec is what nodes are like.
+type nodeSpec struct {
+	Labels         map[string]string `json:"labels"`
+	Metadata       map[string]string `json:"metadata"` // of their ztunnels
+	KubeletVersion string            `json:"kubeletVersion"`
+	Capacity       nodeCapacity      `json:"capacity"`
+}
+
+type nodeCapacity struct {
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+	Pods   int    `json:"pods"`
+}
+
+// plainNode is one that is added because pods need it: as createNodes makes them unless told.
+var plainNode = nodeSpec{KubeletVersion: "v1.36.3", Capacity: nodeCapacity{CPU: "32", Memory: "256Gi", Pods: runtime.PodsPerNode}}
+
+// resources are the node's capacity as Kubernetes has it. A quantity that cannot be read is left out; Check has found it.
+func (c nodeCapacity) resources() corev1.ResourceList {
+	out := corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(int64(c.Pods), resource.DecimalSI)}
+	for name, text := range map[corev1.ResourceName]string{corev1.ResourceCPU: c.CPU, corev1.ResourceMemory: c.Memory} {
+		if q, err := resource.ParseQuantity(text); err == nil {
+			out[name] = q
+		}
+	}
+	return out
+}
+
 // nodeIntents are the writes that make one node: the Node, its lease and, if it has one, its ztunnel's pod.
-func nodeIntents(n *runtime.Node, labels, metadata map[string]string, now time.Time) []runtime.Intent {
+func nodeIntents(n *runtime.Node, spec nodeSpec, now time.Time) []runtime.Intent {
 	out := []runtime.Intent{
-		{Verb: runtime.VerbCreate, Kind: "Node", Name: n.Name, Build: func() runtime.Object { return nodeObject(n, labels, now) }},
+		{Verb: runtime.VerbCreate, Kind: "Node", Name: n.Name, Build: func() runtime.Object { return nodeObject(n, spec, now) }},
 		{Verb: runtime.VerbCreate, Group: "coordination.k8s.io", Kind: "Lease", Namespace: corev1.NamespaceNodeLease, Name: n.Name, Build: func() runtime.Object { return leaseObject(n, now) }},
 	}
 	if !n.Ztunnel {
 		return out
 	}
-	name := "ztunnel-" + n.Name
+	name := ztunnelName(n)
 	return append(out, runtime.Intent{
 		Verb: runtime.VerbCreate, Kind: "Pod", Namespace: istioSystem, Name: name, Class: runtime.ClassZtunnel,
 		Build: func() runtime.Object { return ztunnelPod(n, name) },
@@ -37,13 +62,16 @@ func nodeIntents(n *runtime.Node, labels, metadata map[string]string, now time.T
 			return runtime.Proxy{
 				Class: runtime.ClassZtunnel, Namespace: istioSystem, Name: name, IP: n.AgentIP(), Node: n.Name,
 				ServiceAccount: "ztunnel", App: "ztunnel", Labels: ztunnelLabels, Zone: n.Zone, Region: n.Region,
-				Pod: true, Metadata: metadata,
+				Pod: true, Metadata: spec.Metadata,
 			}
 		},
 	})
 }
 
-func nodeObject(n *runtime.Node, labels map[string]string, now time.Time) *corev1.Node {
+// ztunnelName is the name of the node's ztunnel pod.
+func ztunnelName(n *runtime.Node) string { return "ztunnel-" + n.Name }
+
+func nodeObject(n *runtime.Node, spec nodeSpec, now time.Time) *corev1.Node {
 	all := map[string]string{
 		runtime.LabelClass:             "fake",
 		corev1.LabelHostname:           n.Name,
@@ -53,12 +81,8 @@ func nodeObject(n *runtime.Node, labels map[string]string, now time.Time) *corev
 		corev1.LabelTopologyRegion:     n.Region,
 		corev1.LabelInstanceTypeStable: "fake",
 	}
-	maps.Copy(all, labels)
-	capacity := corev1.ResourceList{
-		corev1.ResourceCPU:    resource.MustParse("32"),
-		corev1.ResourceMemory: resource.MustParse("256Gi"),
-		corev1.ResourcePods:   *resource.NewQuantity(runtime.PodsPerNode, resource.DecimalSI),
-	}
+	maps.Copy(all, spec.Labels)
+	capacity := spec.Capacity.resources()
 	stamp := metav1.NewTime(now)
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: all},
@@ -71,7 +95,7 @@ func nodeObject(n *runtime.Node, labels map[string]string, now time.Time) *corev
 			Capacity: capacity, Allocatable: capacity,
 			Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.IP()}, {Type: corev1.NodeHostName, Address: n.Name}},
 			NodeInfo: corev1.NodeSystemInfo{
-				KubeletVersion: kubeletVersion, OperatingSystem: "linux", Architecture: "amd64", ContainerRuntimeVersion: "fake://1",
+				KubeletVersion: spec.KubeletVersion, OperatingSystem: "linux", Architecture: "amd64", ContainerRuntimeVersion: "fake://1",
 			},
 			Conditions: []corev1.NodeCondition{{
 				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status",

@@ -20,12 +20,12 @@ func written(t *testing.T, bodies ...runtime.Action) []runtimetest.Write {
 	t.Helper()
 	var out []runtimetest.Write
 	synctest.Test(t, func(t *testing.T) {
-		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(bodies...))
+		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(bodies...), nil)
 		if ds != nil {
 			t.Fatal(ds)
 		}
 		w := &runtimetest.Writer{Latency: time.Millisecond}
-		o := g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{}})
+		o := g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{}, Services: istiod()})
 		if o.Exit != runtime.ExitPass {
 			t.Fatal(o.Err)
 		}
@@ -113,7 +113,7 @@ func TestGracePeriodSeparatesCopies(t *testing.T) {
 	g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(&createNamespaces{Count: 2, Apps: []appSpec{
 		{Name: "a", Type: runtime.AppPlain, Replicas: 3, GracePeriod: ir.Duration(time.Second), ServiceAccount: "default"},
 		{Name: "b", Type: runtime.AppPlain, Replicas: 2, GracePeriod: ir.Duration(10 * time.Second), ServiceAccount: "default"},
-	}}))
+	}}), nil)
 	if ds != nil {
 		t.Fatal(ds)
 	}
@@ -133,12 +133,12 @@ func TestProxyMetadata(t *testing.T) {
 		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(
 			&createNamespaces{Count: 1, Metadata: map[string]string{"TEAM": "a"}, Apps: []appSpec{{Name: "web", Type: runtime.AppSidecar, Replicas: 1, Pods: 1, ServiceAccount: "default"}}},
 			&churnPods{Rate: ir.ConstantRate(1), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(3 * time.Second), Order: "newFirst", Unit: "pod", Percent: 100},
-		))
+		), nil)
 		if ds != nil {
 			t.Fatal(ds)
 		}
 		proxies := &runtimetest.Proxies{}
-		g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: &runtimetest.Writer{}, Proxies: proxies, Signal: &runtime.Signal{}})
+		g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: &runtimetest.Writer{}, Proxies: proxies, Signal: &runtime.Signal{}, Services: istiod()})
 		for _, p := range proxies.Wanted() {
 			if p.Metadata["TEAM"] != "a" {
 				t.Errorf("%s: %v", p.Name, p.Metadata)
@@ -153,7 +153,7 @@ func TestProxyMetadata(t *testing.T) {
 // TestExternalAppsHaveNoPods: asking for some is a mistake, not something to leave out silently.
 func TestExternalAppsHaveNoPods(t *testing.T) {
 	t.Parallel()
-	_, ds := runtime.Compile(t.Context(), runtimetest.Scenario(&createNamespaces{Count: 1, Apps: []appSpec{{Name: "api", Type: runtime.AppExternal, Replicas: 1, Pods: 2}}}))
+	_, ds := runtime.Compile(t.Context(), runtimetest.Scenario(&createNamespaces{Count: 1, Apps: []appSpec{{Name: "api", Type: runtime.AppExternal, Replicas: 1, Pods: 2}}}), nil)
 	if len(ds) != 1 || ds[0].Path != "phases[0].steps[0].apps[0].pods" {
 		t.Errorf("diagnostics %v", ds)
 	}

@@ -39,6 +39,20 @@ func bodies() []runtime.Action {
 		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsNormal, Duration: ir.Duration(2 * time.Second), Of: []configKind{{Kind: "VirtualService", Weight: 2}}},
 		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(time.Second), Of: []configKind{{Kind: "WorkloadEntry", Weight: 1}}},
 		&scale{Select: "app.type == 'vm' || app.type == 'external'", To: ptr(9)},
+		&createNamespaces{Count: 1, Name: "hooked", Labels: map[string]string{"istio-injection": "enabled"}, Apps: []appSpec{
+			{Name: "web", Type: runtime.AppSidecar, Replicas: 1, Pods: 3, ServiceAccount: "default", podSettings: podSettings{CSR: ptr(true)}},
+			{Name: "edge", Type: runtime.AppGateway, Replicas: 1, Pods: 1, ServiceAccount: "default", podSettings: podSettings{Inject: runtime.InjectNone}},
+		}},
+		&churnPods{Rate: ir.ConstantRate(5), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(2 * time.Second), Select: "ns.name == 'hooked'", Order: "oldFirst", Unit: "pod", Percent: 100},
+		&connect{Count: 6, Class: runtime.ClassClient, Namespace: "default", ServiceAccount: "default"},
+		&connect{Count: 4, Name: "late", Rate: ptr(ir.ConstantRate(2)), Class: runtime.ClassGateway, Namespace: "default", ServiceAccount: "default"},
+		&disconnect{Fraction: 0.5, Class: runtime.ClassClient},
+		&disconnect{Count: 7, Rate: ptr(ir.ConstantRate(10))},
+		&inject{requests: requests{Count: 30}, Namespace: "default", Containers: 2},
+		&inject{requests: requests{Rate: ptr(ir.ConstantRate(10)), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(2 * time.Second)}, Namespace: "default", Containers: 1},
+		&requestCertificates{requests: requests{Count: 5}, Key: runtime.KeyECDSA},
+		&requestCertificates{requests: requests{Count: 4, Rate: ptr(ir.ConstantRate(10)), Arrivals: runtime.ArrivalsConstant}, Key: runtime.KeyRSA, Select: "app.name == 'web'"},
+		&deleteObjects{Unit: "namespace", Select: "ns.name == 'hooked'"},
 		&deleteObjects{Unit: "app", Select: "ns.name == 'outside-0'"},
 		&deleteObjects{Unit: "app", Select: "ns.index == 0 && app.index == 2"},
 		&deleteObjects{Unit: "pod", Select: "ns.index == 0 && pod.index == 1"},
@@ -47,12 +61,30 @@ func bodies() []runtime.Action {
 	}
 }
 
-func ptr(n int) *int { return &n }
+func ptr[T any](v T) *T { return &v }
+
+// istiod is what a run asks istiod for, as it would answer.
+func istiod() runtime.Services {
+	return runtime.Services{
+		Injector:     &runtimetest.Injector{Latency: 3 * time.Millisecond},
+		Certificates: &runtimetest.Certificates{Latency: 3 * time.Millisecond},
+	}
+}
+
+// callsMade counts the calls of a run as a plan does: proxies ask for their certificates themselves.
+func callsMade(stages *runtime.Stages, proxies *runtimetest.Proxies) map[runtime.Stage]int64 {
+	out := map[runtime.Stage]int64{}
+	for _, o := range stages.Outcomes() {
+		out[o.Stage] = o.Count + o.Errors
+	}
+	out[runtime.StageCertificate] += proxies.Certified()
+	return out
+}
 
 // TestPlanIsWhatARunDoes compares, step by step, what a plan counts with what a recording writer is given.
 func TestPlanIsWhatARunDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(bodies()...))
+		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(bodies()...), nil)
 		if ds != nil {
 			t.Fatal(ds)
 		}
@@ -60,8 +92,11 @@ func TestPlanIsWhatARunDoes(t *testing.T) {
 		if ds != nil {
 			t.Fatal(ds)
 		}
-		w, proxies := &runtimetest.Writer{Latency: time.Millisecond}, &runtimetest.Proxies{}
-		out := g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: proxies, Signal: &runtime.Signal{}})
+		w, proxies := &runtimetest.Writer{Latency: time.Millisecond, Answer: runtimetest.Admit}, &runtimetest.Proxies{}
+		stages := &runtime.Stages{}
+		out := g.Run(t.Context(), runtime.Parts{
+			RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: proxies, Signal: &runtime.Signal{}, Stages: stages, Services: istiod(),
+		})
 		if out.Exit != runtime.ExitPass {
 			t.Fatal(out.Err)
 		}
@@ -72,6 +107,9 @@ func TestPlanIsWhatARunDoes(t *testing.T) {
 		}
 		if diff := cmp.Diff(planned, w.Counts()); diff != "" {
 			t.Errorf("planned and written differ:\n%s", diff)
+		}
+		if diff := cmp.Diff(plan.Calls(), callsMade(stages, proxies)); diff != "" {
+			t.Errorf("planned and made calls differ:\n%s", diff)
 		}
 		open := map[runtime.ProxyClass]int64{}
 		for _, p := range proxies.Wanted() {
@@ -94,12 +132,14 @@ func TestSameSeedSameOperations(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := runtimetest.Scenario(bodies()...)
 			s.Seed = seed
-			g, ds := runtime.Compile(t.Context(), s)
+			g, ds := runtime.Compile(t.Context(), s, nil)
 			if ds != nil {
 				t.Fatal(ds)
 			}
 			w := &runtimetest.Writer{Latency: latency}
-			g.Run(t.Context(), runtime.Parts{RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{}})
+			g.Run(t.Context(), runtime.Parts{
+				RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{}, Services: istiod(),
+			})
 			names = map[string]int{}
 			for _, x := range w.Writes() {
 				names[string(x.Verb)+" "+x.Kind+" "+x.Namespace+"/"+x.Name]++

@@ -16,6 +16,7 @@ type scale struct {
 	Select string `json:"select"`
 	To     *int   `json:"to"`
 	By     *int   `json:"by"`
+	podSettings
 
 	selector *runtime.Selector
 }
@@ -70,7 +71,7 @@ func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, yield func
 			yield(runtime.Intent{}, err)
 			return false
 		}
-		intents := podIntents(pod, added, now)
+		intents := podIntents(pod, added, a.podSettings, now)
 		intents[len(intents)-1].Change = endpointChange(pod, false)
 		for _, in := range intents {
 			if !yield(in, nil) {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"fmt"
 	mathrand "math/rand/v2"
 	"net"
 	"slices"
-
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/plscript/plscript/runtime/xdspool"
 	"github.com/plscript/plscript/runtime/xdspool/auth"
@@ -19,25 +16,27 @@ const tokenAudience = "istio-ca"
 // istioSystem is where istiod lives and keeps the mesh's root certificate.
 const istioSystem = "istio-system"
 
-// authModes are those that --auth takes. Google's needs a cluster of Google's, which a run has no flags for.
-var authModes = []auth.Mode{auth.Plaintext, auth.PlaintextJWT, auth.JWT, auth.MTLS}
-
-// checkAuth finds the mode that --auth names; without it, that of the address: istiod's plaintext port is 15010.
+// checkAuth finds the mode that --auth names; without it, that of the address: istiod's plaintext port is 15010, and
+// Google's istiod has a name.
 func checkAuth(mode, address string) (auth.Mode, error) {
-	if mode == "" {
-		if _, port, err := net.SplitHostPort(address); err == nil && port != "15010" {
-			return auth.JWT, nil
+	if mode != "" {
+		if !slices.Contains(auth.Modes, auth.Mode(mode)) {
+			return "", usage("--auth %s: want one of %q", mode, auth.Modes)
 		}
-		return auth.Plaintext, nil
+		return auth.Mode(mode), nil
 	}
-	if !slices.Contains(authModes, auth.Mode(mode)) {
-		return "", usage("--auth %s: want one of %q", mode, authModes)
+	_, port, err := net.SplitHostPort(address)
+	switch {
+	case isGoogle(address):
+		return auth.Google, nil
+	case err == nil && port != "15010":
+		return auth.JWT, nil
 	}
-	return auth.Mode(mode), nil
+	return auth.Plaintext, nil
 }
 
 // secure reports whether the mode speaks TLS.
-func secure(m auth.Mode) bool { return m == auth.JWT || m == auth.MTLS }
+func secure(m auth.Mode) bool { return m == auth.JWT || m == auth.MTLS || m == auth.Google }
 
 // newAuth makes what proxies show istiod; nil for plaintext.
 func (r *session) newAuth(rand *mathrand.Rand) (*auth.Authenticator, error) {
@@ -45,14 +44,17 @@ func (r *session) newAuth(rand *mathrand.Rand) (*auth.Authenticator, error) {
 	if mode == auth.Plaintext {
 		return nil, nil
 	}
-	client, err := kubernetes.NewForConfig(r.target.rest)
-	if err != nil {
-		return nil, fmt.Errorf("auth: %w", err)
-	}
 	clock := wallClock{}
-	cfg := auth.Config{
-		Mode: mode, Tokens: auth.Cached(auth.KubeTokens(client, tokenAudience, clock), clock),
-		Roots: auth.KubeRoots(client, istioSystem), Insecure: r.opt.target.insecure, Clock: clock, Rand: rand,
+	cfg := auth.Config{Mode: mode, Insecure: r.opt.target.insecure, Clock: clock, Rand: rand}
+	var err error
+	if cfg.Tokens, err = r.tokens(mode); err != nil {
+		return nil, err
+	}
+	if cfg.Roots, err = r.roots(mode); err != nil {
+		return nil, err
+	}
+	if g := r.target.google; g != nil {
+		cfg.ServerName, cfg.ClusterID, cfg.Domain = googleHost, g.ID(), g.WorkloadPool()
 	}
 	if mode == auth.MTLS {
 		cfg.CA = auth.NewIstiodCA(r.target.xds, auth.Verify(cfg.Roots, "", cfg.Insecure, clock), clock)

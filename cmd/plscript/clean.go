@@ -68,7 +68,7 @@ func cleanTargets(c *cli.Context) ([]*target, error) {
 		if opt.sandbox != "" {
 			return nil, usage("--sandbox does not go with --kubeconfig or --context")
 		}
-		t, err := openCluster(opt)
+		t, err := openCluster(c.Context, opt)
 		if err != nil {
 			return nil, exit(runtime.ExitTarget, err)
 		}
@@ -126,7 +126,7 @@ func cleanTarget(ctx context.Context, t *target, runID string) error {
 
 // cleanUp removes what the run made: a private sandbox as a whole, from any other target the run's objects.
 func (r *session) cleanUp(ctx context.Context) error {
-	if r.opt.keep {
+	if r.opt.keep || !r.hasAPI() {
 		return nil
 	}
 	if r.target.private {

@@ -60,7 +60,7 @@ func plannable(t *testing.T, source string) error {
 	if len(ds) > 0 {
 		return ds
 	}
-	g, ds := runtime.Compile(t.Context(), s)
+	g, ds := runtime.Compile(t.Context(), s, nil)
 	if len(ds) > 0 {
 		return ds
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -31,34 +32,59 @@ type loaded struct {
 	plan     *runtime.Plan
 }
 
-// load reads, checks, compiles and plans a scenario file. All its mistakes come back together.
+// settings are what the command line sets in the scenarios that it loads.
+type settings struct {
+	params map[string]string
+	seed   *int64 // nil leaves each scenario its own
+}
+
+// loadSettings reads the flags of [loadFlags].
+func loadSettings(c *cli.Context) (settings, error) {
+	var set settings
+	if c.IsSet("seed") {
+		seed := c.Int64("seed")
+		set.seed = &seed
+	}
+	var err error
+	set.params, err = pairs("-t", c.StringSlice("t"))
+	return set, err
+}
+
+// load reads, checks, compiles and plans a scenario file as the flags say. All its mistakes come back together.
 func load(c *cli.Context, file string) (*loaded, ir.Diagnostics, error) {
-	params, err := pairs("-t", c.StringSlice("t"))
+	set, err := loadSettings(c)
 	if err != nil {
 		return nil, nil, err
 	}
+	return loadWith(c.Context, file, set)
+}
+
+func loadWith(ctx context.Context, file string, set settings) (*loaded, ir.Diagnostics, error) {
 	in, err := input(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	in.Params = params
+	in.Params = set.params
 	s, ds := lang.Load(in, actions.All())
 	if s == nil {
 		return nil, ds, nil
 	}
-	if c.IsSet("seed") {
-		s.Seed = c.Int64("seed")
+	if set.seed != nil {
+		s.Seed = *set.seed
 	}
-	g, more := runtime.Compile(c.Context, s)
+	g, more := runtime.Compile(ctx, s, &inputs{stdin: os.Stdin})
 	if ds = ds.Merge(more); len(ds) > 0 {
 		return nil, ds, nil
 	}
-	plan, ds := g.Plan(c.Context)
+	plan, ds := g.Plan(ctx)
 	return &loaded{s, g, plan}, ds, nil
 }
 
-// input opens a scenario file within its CUE module, or its folder where it is in none.
+// input opens a scenario: a built-in one, or a file within its CUE module, or its folder where it is in none.
 func input(file string) (lang.Input, error) {
+	if strings.HasPrefix(file, builtinPrefix) {
+		return builtinInput(file)
+	}
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return lang.Input{}, err
@@ -97,7 +123,7 @@ func moduleRoot(dir string) string {
 // printDiagnostics writes them to stderr: one a line, with the offending lines on a terminal.
 func (s *system) printDiagnostics(ds ir.Diagnostics) error {
 	if s.errTTY {
-		return ds.WriteSource(s.stderr, func(name string) ([]byte, error) { return os.ReadFile(name) })
+		return ds.WriteSource(s.stderr, sourceText)
 	}
 	return ds.WriteText(s.stderr)
 }

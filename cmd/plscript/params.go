@@ -5,15 +5,13 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/plscript/plscript/lang"
 	"github.com/plscript/plscript/runtime"
 )
 
 // helpParams lists the parameters of the scenarios named, for `run --help-params`.
-func (s *system) helpParams(c *cli.Context) error {
-	for i, file := range c.Args().Slice() {
+func (s *system) helpParams(files ...string) error {
+	for i, file := range files {
 		in, err := input(file)
 		if err != nil {
 			return err

@@ -14,9 +14,9 @@ import (
 )
 
 // preflight refuses a target that holds what is not plscript's: a load test must not meet a mesh that someone uses. A
-// sandbox of the run's own needs no look.
+// sandbox of the run's own needs no look, nor does a scenario that writes nothing.
 func (r *session) preflight(ctx context.Context) error {
-	if r.target.private || r.opt.target.yes != "" {
+	if r.target.private || r.opt.target.yes != "" || !r.plansWrites() {
 		return nil
 	}
 	foreign, err := foreignObjects(ctx, r.target)
@@ -24,7 +24,7 @@ func (r *session) preflight(ctx context.Context) error {
 		return fmt.Errorf("preflight: %w", err)
 	}
 	if r.target.istiod != nil {
-		proxies, err := r.target.istiod.Syncz(ctx)
+		proxies, err := r.target.fleet().Syncz(ctx)
 		if err != nil {
 			return fmt.Errorf("preflight: istiod's syncz: %w", err)
 		}

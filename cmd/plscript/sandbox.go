@@ -17,6 +17,9 @@ import (
 // defaultSandbox is the name `sandbox up` uses when none is given.
 const defaultSandbox = "default"
 
+// maxIstiods is what the language allows too, as sandbox.istiod.replicas.
+const maxIstiods = 16
+
 func (s *system) sandboxCommand() *cli.Command {
 	sub := func(name, about string, action cli.ActionFunc, flags ...cli.Flag) *cli.Command {
 		return &cli.Command{Name: name, Usage: about, ArgsUsage: "[NAME]", Action: action, Flags: flags, OnUsageError: usageError}
@@ -28,6 +31,8 @@ func (s *system) sandboxCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			sub("up", "start a sandbox and leave it running", s.sandboxUp,
 				&cli.StringSliceFlag{Name: "istiod-env", Usage: "add `NAME=VALUE` to istiod's environment; repeatable"},
+				&cli.IntFlag{Name: "istiods", Value: 1, Usage: "start `N` istiods, each on ports of its own"},
+				&cli.BoolFlag{Name: "controllers", Usage: "add the kube-controller-manager, for scenarios with cluster: \"fake-nodes\""},
 				&cli.StringFlag{Name: "istiod", Usage: "another pilot-discovery `BINARY` than the pinned one"}),
 			sub("down", "stop a sandbox and remove its files", s.sandboxDown),
 			sub("status", "list sandboxes and whether they live", s.sandboxStatus),
@@ -66,7 +71,13 @@ func (s *system) sandboxUp(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.Up(c.Context, name, sandbox.Config{IstiodEnv: env, IstiodBinary: c.String("istiod"), Progress: s.stages(false)})
+	istiods := c.Int("istiods")
+	if istiods < 1 || istiods > maxIstiods {
+		return usage("--istiods %d: want 1 to %d", istiods, maxIstiods)
+	}
+	box, err := sandbox.Up(c.Context, name, sandbox.Config{
+		IstiodEnv: env, IstiodBinary: c.String("istiod"), Istiods: istiods, Controllers: c.Bool("controllers"), Progress: s.stages(false),
+	})
 	switch {
 	case errors.Is(err, sandbox.ErrExists):
 		return exit(runtime.ExitTarget, fmt.Errorf("sandbox %s is up already: `plscript sandbox env %s` says how to use it", name, name))
@@ -74,6 +85,9 @@ func (s *system) sandboxUp(c *cli.Context) error {
 		return exit(runtime.ExitTarget, err)
 	}
 	fmt.Fprintf(s.stdout, "sandbox %s is up: Kubernetes %s, istiod %s\n", name, box.KubernetesVersion, box.IstioVersion)
+	if istiods > 1 {
+		fmt.Fprintf(s.stdout, "  istiods:  %s\n", strings.Join(box.XDSAddresses(), " "))
+	}
 	fmt.Fprintf(s.stdout, "  use it:   eval \"$(plscript sandbox env %s)\"\n  run on it: plscript run --sandbox %s FILE\n  stop it:  plscript sandbox down %s\n", name, name, name)
 	return nil
 }
@@ -115,7 +129,7 @@ func (s *system) sandboxStatus(c *cli.Context) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tCONDITION\tAGE\tISTIOD\tXDS\tPROCESSES")
 	for _, st := range all {
-		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\n", st.Name, st.Condition, time.Since(st.Created).Round(time.Second), st.IstioVersion, st.XDSAddress(), processes(st))
+		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\n", st.Name, st.Condition, time.Since(st.Created).Round(time.Second), st.IstioVersion, strings.Join(st.XDSAddresses(), ","), processes(st))
 	}
 	return w.Flush()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,18 +44,23 @@ type session struct {
 	cluster *cluster.Cluster
 	auth    *auth.Authenticator // nil for plaintext
 	view    *kubeview.View
-	meter   *istiod.Meter
+	pods    *kubeview.Pods
+	meter   istiod.FleetMeter
 	self    *report.SelfMeter
+	stages  *runtime.Stages
+	asks    asks
 	journal *os.File
 	parts   sync.WaitGroup // what runs beside the graph
 
-	mu   sync.Mutex
-	sync []report.SyncCheck
+	mu         sync.Mutex
+	sync       []report.SyncCheck
+	gatewayIDs []string // of gateway processes, as syncz lists them
 }
 
 // runOne runs a scenario from target to cleanup and prints the verdict. The error is one that the verdict does not show.
 func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime.ExitCode, error) {
 	r := &session{system: s, loaded: l, opt: opt, id: newRunID(time.Now()), started: time.Now(), signal: &runtime.Signal{}}
+	r.stages = &runtime.Stages{Notify: r.signal}
 	fmt.Fprintf(s.stdout, "run %s  %s\n", r.id, l.scenario.File)
 	r.dir = filepath.Join(opt.out, l.scenario.Name+"-"+r.id)
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
@@ -66,7 +70,7 @@ func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime
 	if r.target, err = s.openTarget(ctx, opt, l.scenario.Sandbox, r.id); err != nil {
 		return r.unstarted(ctx, runtime.ExitTarget, err)
 	}
-	if err := r.preflight(ctx); err != nil {
+	if err := r.ready(ctx); err != nil {
 		return r.unstarted(ctx, runtime.ExitTarget, errors.Join(err, r.target.close(context.WithoutCancel(ctx))))
 	}
 	out, err := r.execute(ctx)
@@ -75,6 +79,21 @@ func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime
 	}
 	cleanup := r.cleanUp(context.WithoutCancel(ctx))
 	return r.finish(out, cleanup)
+}
+
+// ready finds out whether the target is fit for the run, before anything is written or opened.
+func (r *session) ready(ctx context.Context) error {
+	if err := r.needsAPI(); err != nil {
+		return err
+	}
+	if err := r.preflight(ctx); err != nil {
+		return err
+	}
+	var err error
+	if r.auth, err = r.newAuth(newJitter()); err != nil {
+		return err
+	}
+	return r.reach(ctx)
 }
 
 // unstarted ends a run that never got to its first step.
@@ -98,12 +117,18 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	if err := r.newParts(ctx); err != nil {
 		return nil, err
 	}
+	defer r.asks.close()
+	if err := r.certify(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The cluster's half and the streams outlive an interrupt, as the cleanup needs them.
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r.parts.Go(func() { r.report("cluster", r.cluster.Run(beside), cancel) })
-	r.parts.Go(func() { r.writer.Tidy(beside) })
+	if r.hasAPI() {
+		r.parts.Go(func() { r.report("cluster", r.cluster.Run(beside), cancel) })
+		r.parts.Go(func() { r.writer.Tidy(beside) })
+	}
 	r.parts.Go(func() { r.report("xds pool", r.pool.Run(beside), cancel) })
 	if r.meter != nil {
 		r.parts.Go(func() { r.meter.Run(beside) })
@@ -114,17 +139,10 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	if box := r.target.box; box != nil {
 		r.parts.Go(func() { r.report("sandbox", box.Wait(beside), cancel) })
 	}
-	meters := []runtime.Meter{r.writer, r.pool, r.cluster, r.self}
-	var metrics runtime.Metrics
-	if r.meter != nil {
-		meters, metrics = append(meters, r.meter), r.meter
+	out := r.graph.Run(ctx, r.runtimeParts())
+	if r.view != nil {
+		r.view.Close()
 	}
-	out := r.graph.Run(ctx, runtime.Parts{
-		RunID: r.id, Clock: wallClock{}, Writer: r.writer, Proxies: r.pool, Changes: r.pool, Meters: meters,
-		Objects: r.view, Metrics: metrics,
-		Signal: r.signal, Observer: r.progress, Tick: r.progress.Tick, Log: r.log, PhaseEnded: r.checkSync,
-	})
-	r.view.Close()
 	r.pool.Close()
 	stop()
 	r.parts.Wait()
@@ -170,78 +188,12 @@ func quietClientGo(log *slog.Logger, level slog.Level) {
 	klog.SetSlogLogger(log)
 }
 
-func (r *session) newParts(ctx context.Context) error {
-	var err error
-	if r.journal, err = os.OpenFile(filepath.Join(r.dir, "journal.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
-		return err
-	}
-	// Jitter of retries and backoffs: no figure and no planned operation depends on it.
-	jitter := func() *mathrand.Rand { return mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64())) }
-	clock := wallClock{}
-	if r.writer, err = apiwriter.New(apiwriter.Config{
-		REST: r.target.rest, RunID: r.id, Scenario: r.scenario.Name, QPS: r.opt.target.qps, MaxPending: 2 * r.scenario.MaxPending,
-		Store: r.store(), Journal: r.journal, Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
-	}); err != nil {
-		return err
-	}
-	if r.auth, err = r.newAuth(jitter()); err != nil {
-		return err
-	}
-	r.pool = xdspool.New(xdspool.Config{
-		Addresses: []string{r.target.xds}, Auth: poolAuth(r.auth), Clock: clock, Rand: jitter(), Notify: r.signal, Log: r.log,
-		IstioVersion: r.target.version, Metadata: r.opt.target.metadata,
-	})
-	var drainer cluster.Drainer // nil where a kube-controller-manager ends namespaces
-	controllers, err := controllersRun(ctx, r.target)
-	if err != nil {
-		return err
-	}
-	if !controllers {
-		if drainer, err = apiwriter.NewDrainer(r.target.rest, clock); err != nil {
-			return err
-		}
-	}
-	if r.cluster, err = cluster.New(cluster.Config{
-		REST: r.target.rest, RunID: r.id, Writer: r.writer, Pods: r.pool, Drainer: drainer, Clock: clock, Notify: r.signal, Log: r.log,
-	}); err != nil {
-		return err
-	}
-	if r.view, err = kubeview.New(r.target.rest, r.signal); err != nil {
-		return err
-	}
-	if r.self, err = newSelfMeter(clock); err != nil {
-		return err
-	}
-	if r.target.istiod != nil {
-		r.meter, err = istiod.NewMeter(istiod.MeterConfig{
-			Client: r.target.istiod, Interval: time.Second, Clock: clock, Notify: r.signal, Log: r.log,
-		})
-	}
-	return err
-}
-
-// store is the way past the api-server, which only a sandbox has.
-func (r *session) store() *apiwriter.Store {
-	if r.target.box == nil || r.opt.writer == writerAPI {
-		return nil
-	}
-	return &apiwriter.Store{Endpoint: r.target.box.EtcdEndpoint(), Always: r.opt.writer == writerStore, Kubelet: cluster.StartPod}
-}
-
-func newSelfMeter(clock runtime.Clock) (*report.SelfMeter, error) {
-	usage, err := report.ProcessUsage(int32(os.Getpid()))
-	if err != nil {
-		return nil, err
-	}
-	return report.NewSelfMeter(clock, usage)
-}
-
 // finish writes the reports and prints the verdict.
 func (r *session) finish(out *runtime.Outcome, cleanup error) (runtime.ExitCode, error) {
 	rep := report.Build(report.Input{
 		Info: r.info(), Outcome: out, Plan: report.PlannedWrites(r.loaded.plan), Writes: r.writes(), Sync: r.sync, Cleanup: cleanup,
 	})
-	if err := errors.Join(r.writer.Close(), r.journal.Close(), r.writeFiles(rep)); err != nil {
+	if err := errors.Join(r.closeWriter(), r.journal.Close(), r.writeFiles(rep)); err != nil {
 		rep.Fail(err)
 	}
 	err := rep.WriteText(r.stdout, report.TextOptions{Width: terminalWidth(), Color: r.color(r.outTTY), Where: r.dir})
@@ -276,6 +228,9 @@ func (r *session) info() report.Info {
 }
 
 func (r *session) writes() []report.Write {
+	if !r.hasAPI() {
+		return nil
+	}
 	var out []report.Write
 	for _, row := range r.writer.Stats().Rows {
 		out = append(out, report.Write{

@@ -32,8 +32,8 @@ func (r *session) checkSync(ctx context.Context, phase string) {
 }
 
 func (r *session) compareSync(ctx context.Context, phase string) report.SyncCheck {
-	open := openProxies(r.pool)
-	proxies, err := r.target.istiod.Syncz(ctx)
+	open := append(openProxies(r.pool), r.openGateways()...)
+	proxies, err := r.target.fleet().Syncz(ctx)
 	if err != nil {
 		return report.FailedSync(phase, time.Now(), len(open), err)
 	}

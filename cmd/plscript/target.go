@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/client-go/rest"
@@ -24,10 +24,13 @@ func targetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "kubeconfig", Usage: "run on the cluster of this kubeconfig `FILE`"},
 		&cli.StringFlag{Name: "context", Usage: "run on the cluster of this kubeconfig `CONTEXT`"},
 		&cli.StringFlag{Name: "yes-this-cluster", Usage: "the `CONTEXT` is meant, although it holds what is not plscript's"},
-		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's XDS `HOST:PORT`, for a cluster"},
-		&cli.StringFlag{Name: "auth", Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt or mtls; plaintext in a sandbox and on port 15010, jwt elsewhere"},
+		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's XDS `HOST:PORT`; for a cluster istiod.istio-system.svc:15010 inside of it and localhost:15010 elsewhere. Without a cluster, nothing but XDS can be had from it"},
+		&cli.StringFlag{Name: "auth", Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt, mtls or google; plaintext in a sandbox and on port 15010, google at meshconfig.googleapis.com, jwt elsewhere"},
+		&cli.StringFlag{Name: "token-file", Usage: "the token that proxies show istiod, in `FILE`; the cluster issues them unless given"},
+		&cli.StringFlag{Name: "root-cert", Usage: "verify istiod with the certificate in `FILE`; with the mesh's root in the cluster unless given"},
 		&cli.BoolFlag{Name: "insecure", Usage: "do not verify istiod's certificate"},
 		&cli.StringFlag{Name: "istiod-address", Usage: "istiod's monitoring `HOST:PORT`, for a cluster"},
+		&cli.StringFlag{Name: "injection-address", Usage: "istiod's webhook `HOST:PORT`, for a cluster: dialled in place of its Service"},
 		&cli.StringSliceFlag{Name: "metadata", Aliases: []string{"m"}, Usage: "add `K=V` to the metadata of every proxy; repeatable"},
 		&cli.Float64Flag{Name: "qps", Usage: "at most `N` API requests a second; unlimited unless given"},
 	}
@@ -35,19 +38,28 @@ func targetFlags() []cli.Flag {
 
 type targetOptions struct {
 	sandbox, kubeconfig, context, yes string
-	pilot, istiod                     string
+	pilot, istiod, injection          string
 	metadata                          map[string]any
 	qps                               float64
 	auth                              string
 	insecure                          bool
+	tokenFile, rootCert               string
+	inCluster                         bool // plscript runs in a pod
 }
 
 func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 	t := targetOptions{
 		sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"),
-		yes: c.String("yes-this-cluster"), pilot: c.String("pilot-address"), istiod: c.String("istiod-address"),
+		yes: c.String("yes-this-cluster"), pilot: c.String("pilot-address"), istiod: c.String("istiod-address"), injection: c.String("injection-address"),
 		metadata: map[string]any{}, qps: c.Float64("qps"),
-		auth: c.String("auth"), insecure: c.Bool("insecure"),
+		auth: c.String("auth"), insecure: c.Bool("insecure"), tokenFile: c.String("token-file"), rootCert: c.String("root-cert"),
+		inCluster: s.inCluster(),
+	}
+	if _, _, err := net.SplitHostPort(t.pilot); t.pilot != "" && err != nil {
+		return t, usage("--pilot-address %s: want HOST:PORT, as in localhost:15010", t.pilot)
+	}
+	if t.cluster() && t.pilot == "" {
+		t.pilot = s.pilotAddress()
 	}
 	if t.sandbox != "" && t.cluster() {
 		return t, usage("--sandbox does not go with --kubeconfig or --context")
@@ -75,14 +87,26 @@ func (t targetOptions) cluster() bool { return t.kubeconfig != "" || t.context !
 
 // target is what a run works on.
 type target struct {
-	about   string // in words
-	rest    *rest.Config
-	xds     string // istiod's XDS address, for the mode of authentication
+	about   string       // in words
+	rest    *rest.Config // nil if only istiod's address is known
+	xds     string       // istiod's XDS address, for the mode of authentication
 	auth    auth.Mode
-	istiod  *istiod.Client // nil if its pages cannot be reached
-	version string         // of istiod; "" if not known
+	google  *auth.GoogleCluster // that proxies belong to, for Google's istiod
+	istiod  *istiod.Client      // nil if its pages cannot be reached
+	version string              // of istiod; "" if not known
 	box     *sandbox.Sandbox
 	private bool // the sandbox is this run's own and goes with it
+
+	replicas      []string         // the XDS addresses of further istiods
+	replicaIstiod []*istiod.Client // and their pages
+}
+
+// addresses are the XDS addresses of all istiods.
+func (t *target) addresses() []string { return append([]string{t.xds}, t.replicas...) }
+
+// fleet is all istiods; their pages can be reached.
+func (t *target) fleet() istiod.Fleet {
+	return append(istiod.Fleet{t.istiod}, t.replicaIstiod...)
 }
 
 // openTarget starts a private sandbox, or finds the one named, or the cluster.
@@ -93,20 +117,19 @@ func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox,
 	}
 	switch {
 	case opt.target.cluster():
-		return openCluster(opt.target)
+		return openCluster(ctx, opt.target)
 	case opt.target.sandbox != "":
 		box, err := sandbox.Open(ctx, opt.target.sandbox, "")
 		if err != nil {
 			return nil, err
 		}
 		return authTarget(box, "sandbox "+box.Name, false, mode)
-	}
-	if set.Istiod.Replicas > 1 {
-		return nil, errors.New("sandbox.istiod.replicas: the sandbox runs one istiod; leave it out or set 1")
+	case opt.target.pilot != "":
+		return openAddress(opt.target)
 	}
 	cfg := sandbox.Config{
-		IstiodEnv: set.Istiod.Env, IstiodBinary: set.Istiod.Binary, Progress: s.stages(opt.quiet),
-		Log: slog.New(slog.DiscardHandler),
+		IstiodEnv: set.Istiod.Env, IstiodBinary: set.Istiod.Binary, Istiods: set.Istiod.Replicas, Controllers: set.Controllers,
+		Progress: s.stages(opt.quiet), Log: slog.New(slog.DiscardHandler),
 	}
 	if opt.keep {
 		// What is kept has to outlive this process, so it gets a name: the run's.
@@ -133,19 +156,23 @@ func authTarget(box *sandbox.Sandbox, about string, private bool, mode auth.Mode
 	if err != nil {
 		return nil, err
 	}
-	address := box.XDSAddress()
+	addresses := box.XDSAddresses()
 	if secure(mode) {
-		address = box.SecureXDSAddress()
+		addresses = box.SecureXDSAddresses()
 	}
-	return &target{
-		about: about, rest: cfg, xds: address, auth: mode, istiod: istiod.NewClient(box.MonitoringAddress(), nil),
-		version: box.IstioVersion, box: box, private: private,
-	}, nil
+	t := &target{
+		about: about, rest: cfg, xds: addresses[0], replicas: addresses[1:], auth: mode,
+		istiod: istiod.NewClient(box.MonitoringAddress(), nil), version: box.IstioVersion, box: box, private: private,
+	}
+	for _, address := range box.MonitoringAddresses()[1:] {
+		t.replicaIstiod = append(t.replicaIstiod, istiod.NewClient(address, nil))
+	}
+	return t, nil
 }
 
 // openCluster reads the kubeconfig that the flags name, and never one that only the environment does: writing commands
 // must not find a cluster by accident.
-func openCluster(t targetOptions) (*target, error) {
+func openCluster(ctx context.Context, t targetOptions) (*target, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = t.kubeconfig
 	cc := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: t.context})
@@ -158,11 +185,13 @@ func openCluster(t targetOptions) (*target, error) {
 		name = raw.CurrentContext
 	}
 	out := &target{about: "context " + name, rest: cfg, xds: t.pilot}
-	if out.xds == "" {
-		return nil, errors.New("--pilot-address is needed to run on a cluster: istiod's XDS port, as in localhost:15010")
-	}
 	if out.auth, err = checkAuth(t.auth, out.xds); err != nil {
 		return nil, err
+	}
+	if out.auth == auth.Google {
+		if out.google, err = inferGoogle(ctx, name, t.inCluster, googleMetadata); err != nil {
+			return nil, err
+		}
 	}
 	if t.istiod != "" {
 		out.istiod = istiod.NewClient(t.istiod, nil)

@@ -102,7 +102,7 @@ func run(t *testing.T, j job) result {
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
 	}
-	g, ds := runtime.Compile(t.Context(), s)
+	g, ds := runtime.Compile(t.Context(), s, nil)
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
 	}
@@ -221,6 +221,7 @@ type noProxies struct{}
 
 func (noProxies) Want(runtime.Proxy) {}
 func (noProxies) Forget(string)      {}
+func (noProxies) Disconnect(string)  {}
 
 type noChanges struct{}
 

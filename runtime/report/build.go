@@ -34,9 +34,12 @@ func Build(in Input) *Report {
 		Readings: finite(o.Readings),
 	}
 	r.Run.Params, r.Run.Command = list(r.Run.Params), list(r.Run.Command)
-	r.Phases, r.Thresholds = []Phase{}, []Threshold{}
+	r.Phases, r.Thresholds, r.Stages = []Phase{}, []Threshold{}, []Stage{}
 	if o.Arrivals != (runtime.Arrivals{}) {
 		r.Arrivals = arrivals(&o.Arrivals)
+	}
+	for _, s := range o.Stages {
+		r.Stages = append(r.Stages, stage(s))
 	}
 	for i := range o.Phases {
 		r.Phases = append(r.Phases, phase(&o.Phases[i]))
@@ -65,6 +68,17 @@ func step(s *runtime.StepOutcome) Step {
 	}
 	if s.Arrivals != nil {
 		out.Arrivals = arrivals(s.Arrivals)
+	}
+	return out
+}
+
+func stage(s runtime.StageOutcome) Stage {
+	out := Stage{
+		Stage: string(s.Stage), Doc: s.Doc, Done: s.Count, Errors: s.Errors, Mean: Seconds(s.Mean),
+		Time: Quantile{P50: Seconds(s.P50), P90: Seconds(s.P90), P99: Seconds(s.P99), Max: Seconds(s.Max)},
+	}
+	if s.LastErr != nil {
+		out.LastError = s.LastErr.Error()
 	}
 	return out
 }

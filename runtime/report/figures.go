@@ -55,6 +55,7 @@ func (t *text) figures() {
 	t.proxies()
 	t.pushes()
 	t.convergence()
+	t.stages()
 	t.writes()
 	t.arrivals()
 	t.cost()
@@ -167,6 +168,25 @@ func (t *text) convergence() {
 		t.section("CONVERGENCE  scheduled write to a proxy's ACK")
 		t.table(tb)
 	}
+}
+
+func (t *text) stages() {
+	if len(t.Stages) == 0 {
+		return
+	}
+	tb := &table{columns: []column{
+		{flex: true}, {head: "done", right: true}, {head: "failed", right: true}, {head: "mean", right: true}, {head: "p50", right: true},
+		{head: "p90", right: true}, {head: "p99", right: true}, {head: "max", right: true},
+	}}
+	for _, s := range t.Stages {
+		row := []cell{{s.Stage, plain}, {count(s.Done), plain}, alarm(cell{count(s.Errors), plain})}
+		for _, d := range []Seconds{s.Mean, s.Time.P50, s.Time.P90, s.Time.P99, s.Time.Max} {
+			row = append(row, cell{duration(time.Duration(d)), plain})
+		}
+		tb.add(row...)
+	}
+	t.section("STAGES")
+	t.table(tb)
 }
 
 func (t *text) writes() {

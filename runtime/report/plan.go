@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,7 @@ type planStepJSON struct {
 	Detail     string           `json:"detail,omitempty"`
 	Writes     []Planned        `json:"writes"`
 	Streams    map[string]int64 `json:"streams,omitempty"`
+	Calls      map[string]int64 `json:"calls,omitempty"` // to istiod's webhook and certificate authority
 	Rate       string           `json:"rate,omitempty"`
 	Arrivals   int64            `json:"arrivals,omitempty"`
 	Expected   Seconds          `json:"expectedSeconds,omitempty"`
@@ -76,7 +79,7 @@ func WritePlanJSON(w io.Writer, p *runtime.Plan) error {
 		for _, s := range ph.Steps {
 			sj := planStepJSON{
 				Name: s.Name, Action: s.Kind, Pos: s.Pos.String(), When: s.When, Background: s.Background, Detail: s.Detail,
-				Writes: planned(s.Writes(), s.Derived()), Streams: classes(s.Streams), Arrivals: s.Arrivals,
+				Writes: planned(s.Writes(), s.Derived()), Streams: classes(s.Streams), Calls: calls(s.Calls), Arrivals: s.Arrivals,
 				Expected: Seconds(s.Expected), First: s.First,
 			}
 			if s.Load != nil {
@@ -142,10 +145,13 @@ func planStepText(b *strings.Builder, s *runtime.StepPlan) {
 			law = ", " + string(s.Load.Law)
 		}
 		fmt.Fprintf(b, "  at %s%s", s.Load.Rate, law)
-		if s.Load.Duration > 0 {
-			fmt.Fprintf(b, " for %s: %s arrivals", s.Load.Duration, count(s.Arrivals))
-		} else {
+		switch {
+		case s.Load.Endless():
 			b.WriteString(" until the run ends")
+		case s.Load.Duration > 0:
+			fmt.Fprintf(b, " for %s: %s arrivals", s.Load.Duration, count(s.Arrivals))
+		default:
+			fmt.Fprintf(b, ": %s arrivals", count(s.Arrivals))
 		}
 	} else if s.Expected > 0 {
 		fmt.Fprintf(b, "  %v", s.Expected)
@@ -164,6 +170,9 @@ func planStepText(b *strings.Builder, s *runtime.StepPlan) {
 	countsText(b, "follows", s.Derived())
 	if len(s.Streams) > 0 {
 		fmt.Fprintf(b, "    streams  %s\n", classText(s.Streams))
+	}
+	if len(s.Calls) > 0 {
+		fmt.Fprintf(b, "    calls    %s\n", callText(s.Calls))
 	}
 	for i, op := range s.First {
 		label := "first  "
@@ -185,6 +194,22 @@ func countsText(b *strings.Builder, label string, counts []runtime.WriteCount) {
 	fmt.Fprintf(b, "    %s  %s\n", label, strings.Join(parts, ", "))
 }
 
+func calls(m map[runtime.Stage]int64) map[string]int64 {
+	out := make(map[string]int64, len(m))
+	for k, n := range m {
+		out[string(k)] = n
+	}
+	return out
+}
+
+func callText(m map[runtime.Stage]int64) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, count(m[k])+" "+string(k))
+	}
+	return strings.Join(parts, ", ")
+}
+
 func classText(m map[runtime.ProxyClass]int64) string {
 	var parts []string
 	for _, c := range runtime.ProxyClasses {
@@ -202,7 +227,10 @@ func planTotalsText(b *strings.Builder, p *runtime.Plan) {
 	pop := p.Population
 	fmt.Fprintf(b, "\nin the end   %s namespaces, %s services, %s pods, %s nodes",
 		count(pop.Namespaces), count(pop.Services), count(pop.Pods), count(pop.Nodes))
-	if p.AutoNodes > 0 {
+	switch {
+	case p.Phantoms():
+		b.WriteString("\n             (pods and nodes are not made: as endpoints and proxies only)")
+	case p.AutoNodes > 0:
 		b.WriteString(" (added as needed: the scenario makes none)")
 	}
 	var proxies int64
@@ -219,6 +247,9 @@ func planTotalsText(b *strings.Builder, p *runtime.Plan) {
 		d += c.Count
 	}
 	fmt.Fprintf(b, "API calls    %s by steps, about %s that follow in the cluster\n", count(w), count(d))
+	if calls := p.Calls(); len(calls) > 0 {
+		fmt.Fprintf(b, "istiod calls %s\n", callText(calls))
+	}
 	fmt.Fprintf(b, "memory       about %s for plscript\n", size(p.Memory()))
 }
 

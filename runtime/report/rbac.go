@@ -40,7 +40,15 @@ func WriteClusterRole(w io.Writer, p *runtime.Plan) error {
 		case runtime.VerbDelete, runtime.VerbStatus, runtime.VerbFinalize:
 		}
 	}
-	missingHalf(need)
+	missingHalf(p, need)
+	calls := p.Calls()
+	if calls[runtime.StageInjection] > 0 {
+		need("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get")
+	}
+	if calls[runtime.StageCertificate] > 0 {
+		need("", "serviceaccounts/token", "create")
+		need("", "configmaps", "get") // the mesh's root
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: plscript-%s\nrules:\n", p.Scenario.Name)
 	keys := slices.SortedFunc(maps.Keys(needs), func(a, b resource) int {
@@ -54,16 +62,21 @@ func WriteClusterRole(w io.Writer, p *runtime.Plan) error {
 	return err
 }
 
-// missingHalf is what the fake kubelet, the EndpointSlice controller and the others need, whatever the scenario says.
-func missingHalf(need func(group, name string, verbs ...string)) {
+// missingHalf is what the fake kubelet, the EndpointSlice controller and the others need, whatever the steps do.
+func missingHalf(p *runtime.Plan, need func(group, name string, verbs ...string)) {
 	watch := []string{"get", "list", "watch"}
-	need("", "pods", append(watch, "delete")...)
-	need("", "pods/status", "update")
-	need("", "nodes", watch...)
+	if !p.Phantoms() {
+		need("", "pods", append(watch, "delete")...)
+		need("", "pods/status", "update")
+		need("", "nodes", watch...)
+	}
 	need("", "services", watch...)
 	need("", "namespaces", append(watch, "delete")...)
-	need("", "namespaces/finalize", "update")
+	if !p.Controllers() {
+		need("", "namespaces/finalize", "update")
+	}
 	need("", "serviceaccounts", "get", "list", "create", "delete")
+	// get is also for finding a kube-controller-manager.
 	need("coordination.k8s.io", "leases", "get", "list", "create", "update", "delete")
 	need("discovery.k8s.io", "endpointslices", append(watch, "create", "update", "delete")...)
 }

@@ -19,6 +19,7 @@ type Report struct {
 	Arrivals   *Arrivals      `json:"arrivals,omitempty"` // of all rate steps; absent if none had any
 	Plan       []Planned      `json:"plan"`
 	Writes     []Write        `json:"writes"`
+	Stages     []Stage        `json:"stages"`
 	Sync       []SyncCheck    `json:"sync"`
 	Readings   map[string]any `json:"readings"` // by measure path; durations in seconds
 }
@@ -132,6 +133,17 @@ type Write struct {
 	Requests   int64    `json:"requests"` // sent, repeats included
 	Retries    int64    `json:"retries"`
 	Latency    Quantile `json:"latencySeconds"` // of requests that succeeded
+}
+
+// Stage is something that was done many times besides writing and pushing: an injection, a certificate, a probe.
+type Stage struct {
+	Stage     string   `json:"stage"` // also the path of its measures
+	Doc       string   `json:"doc"`   // what one of it is
+	Done      int64    `json:"done"`
+	Errors    int64    `json:"errors"`
+	Mean      Seconds  `json:"mean"` // of those that were done, as the next
+	Time      Quantile `json:"seconds"`
+	LastError string   `json:"lastError,omitempty"`
 }
 
 // Seconds is a duration that JSON holds as a number of seconds, down to the nanosecond.
