@@ -172,7 +172,40 @@ func (c *checker) structure(v, def cue.Value, path string, at ir.Pos) {
 		c.refused(mismatch(c.defs.alternatives(def), def, v, nil), path, at)
 		return
 	}
+	if misplaced, with := c.misplaced(v, def, chosen); misplaced != nil {
+		for _, m := range misplaced {
+			c.found.add(ir.Diagnostic{Pos: c.files.labelPlace(m.value, at), Path: join(path, m.name), Code: ir.CodeRule,
+				Message: fmt.Sprintf("%q cannot go with %q", m.name, with)})
+		}
+		return
+	}
 	c.fields(v, chosen, path, at, nil)
+}
+
+// misplaced lists the fields of v that only another alternative of def has than the chosen one, and a field of the chosen
+// one that they stand beside: a ramp with stages is two rates.
+func (c *checker) misplaced(v, def, chosen cue.Value) (list []member, with string) {
+	known, others := c.defs.fields(chosen), map[string]bool{}
+	for _, a := range c.defs.alternatives(def) {
+		if a.message == "" && a.value.IncompleteKind()&cue.StructKind != 0 {
+			for name := range c.defs.fields(a.value) {
+				others[name] = true
+			}
+		}
+	}
+	for _, m := range members(v) {
+		_, ok := known[m.name]
+		switch {
+		case ok && with == "":
+			with = m.name
+		case !ok && others[m.name]:
+			list = append(list, m)
+		}
+	}
+	if with == "" {
+		return nil, ""
+	}
+	return list, with
 }
 
 // free checks a value whose form is free: it must be free of errors and complete.

@@ -3,6 +3,8 @@ package lang
 import (
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,6 +100,17 @@ next:
 // ownCatalog marks a file for which the actions' fields are those of [testCatalog].
 var ownCatalog = regexp.MustCompile(`(?m)^// catalog: test$`)
 
+// beside opens the files that the actions' examples name, which lie beside them.
+type beside struct{}
+
+func (beside) Open(_, name string) (io.ReadCloser, error) {
+	found, err := filepath.Glob(filepath.Join("../actions/testdata/examples/*", filepath.Base(name)))
+	if err != nil || len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	return os.Open(found[0])
+}
+
 // validate finds all that is wrong with a file, as the command does, with the actions that there really are.
 func validate(ctx context.Context, name string, content []byte) ir.Diagnostics {
 	in := Input{FS: fstest.MapFS{"f.cue": {Data: content}}, Path: "f.cue", Name: name, Params: paramsOf(string(content))}
@@ -109,7 +122,7 @@ func validate(ctx context.Context, name string, content []byte) ir.Diagnostics {
 	if s == nil {
 		return ds
 	}
-	g, more := runtime.Compile(ctx, s, nil)
+	g, more := runtime.Compile(ctx, s, beside{})
 	if ds = ds.Merge(more); len(ds) > 0 {
 		return ds
 	}

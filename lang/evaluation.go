@@ -24,13 +24,15 @@ func (f *found) evaluation(files *files, err error, path string, at ir.Pos, near
 		return
 	}
 	e := list[0]
-	if f.follows(e) || f.cyclic && structuralCycle(e) {
+	if f.follows(e) || f.sameCycle(e) {
 		f.count++
 		f.lost++
 		return
 	}
-	f.cyclic = f.cyclic || structuralCycle(e)
-	d := explain(e)
+	d, refused := files.refusedBySchema(list)
+	if !refused {
+		d = explain(e)
+	}
 	d.Pos, d.Path = at, path
 	anywhere := false // in the value, which is more than the name
 	if d.Code == ir.CodeUnknownName {
@@ -45,8 +47,22 @@ func (f *found) evaluation(files *files, err error, path string, at ir.Pos, near
 	f.add(d)
 }
 
-// structuralCycle reports whether e says that a value holds itself, which every value that holds it says again.
-func structuralCycle(e errors.Error) bool { return strings.HasPrefix(message(e), "structural cycle") }
+// sameCycle reports whether e says that a value holds itself, as an error before it did. Every value that holds that one
+// says so again, each with the path where the cycle closes.
+func (f *found) sameCycle(e errors.Error) bool {
+	if !strings.HasPrefix(message(e), "structural cycle") {
+		return false
+	}
+	path := strings.Join(e.Path(), ".")
+	if f.cycles[path] {
+		return true
+	}
+	if f.cycles == nil {
+		f.cycles = map[string]bool{}
+	}
+	f.cycles[path] = true
+	return false
+}
 
 // nearMember is what the field that e does not find was probably meant for: a parameter, or a definition of a package.
 func (f *files) nearMember(e errors.Error) string {
@@ -159,6 +175,8 @@ func (f *found) syntaxError(err error, content []byte) {
 	}
 }
 
+var yamlItem = regexp.MustCompile(`(?m)^ *- [A-Za-z]+:( |$)`)
+
 var numberBefore, wordAt = regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^[A-Za-z]`)
 
 // quotes is a hint for what probably stands at the place of a syntax error: a text without quotes, or quotes in a text.
@@ -168,6 +186,8 @@ func quotes(content []byte, at token.Pos) string {
 	}
 	before, after := content[:at.Offset()], content[at.Offset():]
 	switch {
+	case yamlItem.Match(content):
+		return "; this looks like YAML, and a scenario is CUE: [...] is a list, {...} a struct, and texts have quotes"
 	case !wordAt.Match(after):
 		return ""
 	case numberBefore.Match(before):
@@ -198,6 +218,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`^invalid operand (.*) \('(.*)' requires concrete value\)$`), "$1 is only a type, which $2 cannot compute with"},
 	{regexp.MustCompile(`^cannot range over (.*) \(found (.*), want list or struct\)$`), "for needs a list or a struct, and $1 is a $2"},
 	{regexp.MustCompile(`^cannot use (.*) \(type (.*)\) as (.*) in argument (\d+) to (.*)$`), "$5 takes a $3 as argument $4, and $1 is a $2"},
+	{regexp.MustCompile(`^expected operand, found`), "expected a value, found"},
 	{regexp.MustCompile(`^preference mark not allowed at this position$`), "* marks a default, which only a choice like *1 | int can have"},
 	{regexp.MustCompile(`\b[aA] (int\b)`), "an $1"},
 	{regexp.MustCompile(`'EOF'`), "the end of the file"},

@@ -15,7 +15,7 @@ type found struct {
 	causes   map[string]bool // of errors in expressions, so that what follows from them is not reported again
 	count    int             // mistakes met, those already reported included
 	meant    map[string]bool // paths of fields that are there under a wrong name, which is reported
-	cyclic   bool            // a value that holds itself is reported
+	cycles   map[string]bool // paths at which a value holds itself, which is reported
 	lost     int             // values that cannot be known because of a mistake that is reported elsewhere
 }
 

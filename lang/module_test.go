@@ -93,7 +93,7 @@ func TestMistakesInOtherFiles(t *testing.T) {
 		want     []string
 	}{
 		"value":   {"pods: 2", "pods: -2", []string{`more.cue:3:31: phases[0].steps[0].apps[1].pods: must be at least 0, got -2`}},
-		"syntax":  {"_pods: 7", "_pods: = 7", []string{`../lib/apps/pods.cue:3:8: expected operand, found '='`}},
+		"syntax":  {"_pods: 7", "_pods: = 7", []string{`../lib/apps/pods.cue:3:8: expected a value, found '='`}},
 		"sibling": {"_extra: {", "_extra: {{", []string{`more.cue:4:40: expected '}', found the end of the file`}},
 		"gone":    {`load/lib/apps"`, `load/lib/app:apps"`, []string{`main.cue:4:2: there is no package "example.com/load/lib/app:apps" in this module: lib/app has no CUE files of package apps`}},
 		"foreign": {`import "strings"`, "import \"strings\"\nimport \"example.org/x\"", []string{`../lib/apps/apps.cue:4:8: cannot import "example.org/x": a scenario may import CUE's standard library, "github.com/plscript/plscript/schema" and packages of its own module "example.com/load"`}},

@@ -41,7 +41,7 @@ func TestOneTypoIsOneDiagnostic(t *testing.T) {
 }
 
 // free are names in the examples that the file may choose.
-var free = map[string]bool{"team": true, "version": true, "routes": true, "app": true, "tier": true}
+var free = map[string]bool{"team": true, "version": true, "routes": true, "app": true, "tier": true, "istio": true}
 
 func labels(t *testing.T, src string) []*ast.Ident {
 	t.Helper()

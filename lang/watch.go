@@ -12,7 +12,7 @@ import (
 // The limits of a load unless others are set. A scenario of a hundred lines takes 20 ms and a few MB.
 const (
 	MaxLoadTime   = 5 * time.Second
-	MaxLoadMemory = 1 << 30 // bytes of heap beyond what was there before
+	MaxLoadMemory = 512 << 20 // bytes of heap beyond what was there before
 )
 
 // Watch bounds the time and memory of a load. Short files can ask CUE for work without end, such as
@@ -55,7 +55,7 @@ func (w Watch) guard(name string, load func() ir.Diagnostics) ir.Diagnostics {
 			}
 			if why := w.past(now.Sub(began), heapBytes(), before); why != "" {
 				return ir.Diagnostics{{Pos: start(name), Code: ir.CodeTooExpensive,
-					Message: "evaluating the file takes too much " + why + "; look for a very long list.Range, strings.Repeat or nested comprehension"}}
+					Message: "evaluating the file takes too much " + why + "; look for a very long list.Range, strings.Repeat, a nested comprehension, or values that each use another one twice"}}
 			}
 		}
 	}

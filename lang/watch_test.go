@@ -39,7 +39,7 @@ func TestWatchLimits(t *testing.T) {
 	}{
 		{MaxLoadTime, MaxLoadMemory + 10, 10, ""},
 		{MaxLoadTime + 1, 0, 0, "time (more than 5s)"},
-		{0, MaxLoadMemory + 11, 10, "memory (more than 1024 MiB)"},
+		{0, MaxLoadMemory + 11, 10, "memory (more than 512 MiB)"},
 		{0, 0, 10, ""},
 	} {
 		if got := (Watch{}).past(test.took, test.heap, test.before); got != test.want {

@@ -91,7 +91,25 @@ func refuse(alts []alternative, def, got cue.Value) *ir.Diagnostic {
 	if err == nil {
 		return nil
 	}
+	if part, ok := refusing(def, got); ok {
+		alts, def = alternatives(part, ""), part
+	}
 	return mismatch(alts, def, got, err)
+}
+
+// refusing finds the part of a conjunction of choices that does not accept got: a name is both #Name, which may refuse
+// it, and the #Text of every step's name.
+func refusing(def, got cue.Value) (cue.Value, bool) {
+	op, parts := cue.Dereference(def).Expr()
+	if op != cue.AndOp || !anyChoice(parts) {
+		return def, false
+	}
+	for _, part := range parts {
+		if part.Unify(got).Err() != nil {
+			return part, true
+		}
+	}
+	return def, false
 }
 
 // isLiteral reports whether got is one of the literal alternatives, such as an "auto" beside a duration.

@@ -3,15 +3,22 @@ package ir
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 )
 
 // Duration is a length of time written as in Go: "300ms", "5m", "1h30m".
 type Duration time.Duration
 
+// wholeDuration is the syntax of durations, which those that are too long have too.
+var wholeDuration = regexp.MustCompile(`^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
 // ParseDuration parses s. Negative durations and ones past about 292 years are errors.
 func ParseDuration(s string) (Duration, error) {
 	d, err := time.ParseDuration(s)
+	if err != nil && wholeDuration.MatchString(s) {
+		return 0, fmt.Errorf("invalid duration %q: longer than 292 years", s)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("invalid duration %q: want a number with a unit (ns, us, ms, s, m, h), like \"300ms\" or \"1h30m\"", s)
 	}

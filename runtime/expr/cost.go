@@ -39,10 +39,10 @@ func (costs) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	switch n.Type().Kind() {
 	case types.StringKind, types.BytesKind:
 		return &checker.SizeEstimate{Max: guessedText}
-	case types.ListKind, types.MapKind, types.DynKind, types.AnyKind, types.TypeParamKind:
-		return &checker.SizeEstimate{Max: guessedList}
+	case types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.DurationKind, types.TimestampKind:
+		return nil // CEL knows
 	}
-	return nil
+	return &checker.SizeEstimate{Max: guessedList}
 }
 
 // EstimateCallCost implements checker.CostEstimator.

@@ -143,6 +143,7 @@ type Program struct {
 	Text  string
 	Type  *cel.Type
 	reads []string
+	calls []Call
 	prog  cel.Program
 	// patience is how long an evaluation may take; 0 for what is cheap whatever it reads.
 	patience time.Duration
@@ -168,7 +169,7 @@ func (e *Env) Compile(text string, want *cel.Type) (*Program, []Problem) {
 	if err != nil {
 		return nil, []Problem{{Message: err.Error()}}
 	}
-	p := &Program{Text: text, Type: ast.OutputType(), prog: prog, reads: readPaths(ast)}
+	p := &Program{Text: text, Type: ast.OutputType(), prog: prog, reads: readPaths(ast), calls: e.callsIn(ast, text)}
 	if cost > watchedCost {
 		p.patience = e.patience
 	}

@@ -77,7 +77,7 @@ func TestProblems(t *testing.T) {
 		"xds.sidecar":                   {{0, "must be a bool, and is a group of values", ""}},
 		"namespace == 'x'":              {{0, `"namespace" is a reserved word of CEL and no name`, ""}},
 		"xds.synced > 1 && xdss == 2":   {{18, `unknown name "xdss"`, "xds"}},
-		"xds.p99 < duration('1 hour')":  {{19, "invalid duration argument", ""}},
+		"xds.p99 < duration('1 hour')":  {{19, "this is no duration, like '300ms' or '1h30m'", ""}},
 		"xds.synced >":                  {{12, "the expression ends too early", ""}},
 		"xds.synced = 1":                {{11, `syntax error at "=": to compare, write "=="`, ""}},
 		"xds.synced > 1)":               {{14, `syntax error at ")"`, ""}},

@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,8 +39,8 @@ func (e *Env) problems(text string, iss *cel.Issues) []Problem {
 		}
 		seen[off] = true
 		out = append(out, e.problem(text, off, err.Message))
-		if strings.HasPrefix(err.Message, "Syntax error") {
-			break // what follows one is the parser looking for its way
+		if strings.HasPrefix(err.Message, "Syntax error") || strings.HasPrefix(err.Message, "comprehension exceeds") {
+			break // what follows one is the parser looking for its way, or another loop of the same nest
 		}
 	}
 	return out
@@ -50,10 +51,17 @@ func (e *Env) problem(text string, off int, msg string) Problem {
 	if m := reUndeclared.FindStringSubmatch(msg); m != nil {
 		p.Message = fmt.Sprintf("unknown name %q", m[1])
 		p.Suggestion = ir.Nearest(m[1], e.names())
+		if strings.HasSuffix(text[:off], "."+m[1]) { // CEL places a function of a value at its parenthesis
+			p.Message, p.Offset = fmt.Sprintf("unknown function %q", m[1]), off-len(m[1])
+			p.Suggestion = ir.Nearest(m[1], e.members())
+		}
 		return p
 	}
 	if name, ok := strings.CutPrefix(msg, "reserved identifier: "); ok {
 		p.Message = fmt.Sprintf("%q is a reserved word of CEL and no name", name)
+		if name == "namespace" && slices.Contains(e.names(), "ns") {
+			p.Suggestion = "ns"
+		}
 		return p
 	}
 	if m := reField.FindStringSubmatch(msg); m != nil {
@@ -62,7 +70,7 @@ func (e *Env) problem(text string, off int, msg string) Problem {
 		return p
 	}
 	if m := reOverload.FindStringSubmatch(msg); m != nil {
-		p.Message = overload(m[1], m[2])
+		p.Message = e.overload(m[1], m[2])
 		return p
 	}
 	if rest, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
@@ -70,7 +78,30 @@ func (e *Env) problem(text string, off int, msg string) Problem {
 		return p
 	}
 	p.Message = strings.TrimSpace(strings.SplitN(msg, "\n", 2)[0])
+	for _, known := range phrases {
+		if strings.HasPrefix(p.Message, known.cel) {
+			p.Message = known.words
+		}
+	}
 	return p
+}
+
+// phrases are for messages of CEL's that need some knowledge of it.
+var phrases = []struct{ cel, words string }{
+	{"comprehension exceeds nesting limit", "loops (all, exists, map, filter) may stand in each other three deep"},
+	{"expression recursion limit exceeded", "nested too deeply"},
+	{"invalid argument to has() macro", "has() takes a field, like has(changes.route.p99)"},
+	{"invalid duration argument", "this is no duration, like '300ms' or '1h30m'"},
+	{"invalid matches argument", "this is no regular expression"},
+	{"type 'int' does not support field selection", "an int has no fields"},
+	{"type 'string' does not support field selection", "a string has no fields"},
+	{"invalid int literal", "this is no int of 64 bits"},
+}
+
+// otherLanguages are operators of other languages.
+var otherLanguages = map[string]string{
+	"=":   `to compare, write "=="`,
+	"and": `write "&&"`, "or": `write "||"`, "=>": `write ">="`, "=<": `write "<="`, "<>": `write "!="`,
 }
 
 // syntaxError shortens the parser's message, which lists every token that it would have taken.
@@ -80,26 +111,80 @@ func syntaxError(msg string) string {
 	}
 	if m := reToken.FindStringSubmatch(msg); m != nil {
 		at := strings.TrimSpace(m[1])
-		if at == "=" {
-			return `syntax error at "=": to compare, write "=="`
+		if meant, ok := otherLanguages[at]; ok {
+			return fmt.Sprintf("syntax error at %q: %s", at, meant)
 		}
 		return fmt.Sprintf("syntax error at %q", at)
 	}
 	return "syntax error: " + msg
 }
 
-// overload says in words that an operator or function does not take what it was given.
-func overload(fn, args string) string {
-	op := strings.Trim(fn, "_")
-	if _, rest, member := strings.Cut(args, ".("); member {
-		args = rest // what stands before the dot, which may be hidden, has a type that is right
+// overload says in words that an operator or function does not take what it was given, which CEL writes as
+// "(int, string)", or "plscript.kube.(int)" for a function of a value.
+func (e *Env) overload(fn, args string) string {
+	args = typeWords.Replace(args)
+	receiver, rest, member := strings.Cut(args, ".(")
+	if member {
+		args = rest
 	}
-	args = strings.NewReplacer("(", "", ")", "", "plscript.", "", "google.protobuf.Duration", "duration", "google.protobuf.Timestamp", "timestamp").Replace(args)
-	parts := strings.Split(args, ", ")
-	if op != fn && len(parts) == 2 {
+	parts := splitTypes(strings.TrimSuffix(strings.TrimPrefix(args, "("), ")"))
+	given := strings.Join(parts, ", ")
+	switch op := strings.Trim(fn, "_"); {
+	case op == "?_:" && len(parts) == 3:
+		return fmt.Sprintf("both sides of ?: have to be of one type, got %s and %s", parts[1], parts[2])
+	case op == "[_]" && len(parts) == 2:
+		return fmt.Sprintf("cannot look up %s in %s", withArticle(parts[1]), parts[0])
+	case op != fn && len(parts) == 2:
 		return fmt.Sprintf("cannot use %s between %s and %s", op, parts[0], parts[1])
+	case member && !e.has(fn):
+		return fmt.Sprintf("%s cannot be called on %s with (%s)", fn, withArticle(receiver), given)
 	}
-	return fmt.Sprintf("%s does not take (%s)", op, strings.Join(parts, ", "))
+	var takes []string
+	for _, f := range e.funcs {
+		if f.Name == fn {
+			takes = append(takes, "("+strings.Join(f.written(), ", ")+")")
+		}
+	}
+	if takes != nil {
+		return fmt.Sprintf("%s takes %s, got (%s)", fn, strings.Join(takes, " or "), given)
+	}
+	return fmt.Sprintf("%s does not take (%s)", strings.Trim(fn, "_"), given)
+}
+
+var typeWords = strings.NewReplacer("plscript.", "", "google.protobuf.Duration", "duration", "google.protobuf.Timestamp", "timestamp")
+
+// splitTypes splits a list of types at the commas that are in none of them.
+func splitTypes(list string) []string {
+	var parts []string
+	depth, from := 0, 0
+	for i, c := range list {
+		switch {
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == ',' && depth == 0:
+			parts = append(parts, strings.TrimSpace(list[from:i]))
+			from = i + 1
+		}
+	}
+	if last := strings.TrimSpace(list[from:]); last != "" {
+		parts = append(parts, last)
+	}
+	return parts
+}
+
+// written are the types of the arguments that are written between the parentheses.
+func (f Func) written() []string {
+	args := f.Args
+	if f.Member || f.Hidden != "" {
+		args = args[1:]
+	}
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = strings.ReplaceAll(a.String(), "(<T>)", "") // a list of anything
+	}
+	return words
 }
 
 // nearField moves off from the dot, where CEL reports an unknown field, to its name, and finds a near field in any
@@ -130,6 +215,19 @@ func (e *Env) names() []string {
 		}
 	}
 	return append(names, "size", "duration", "string", "int", "double", "has", "matches", "true", "false")
+}
+
+// members are the functions that are called on a value, of ours and the usual ones of CEL.
+func (e *Env) members() []string {
+	names := []string{"size", "all", "exists", "exists_one", "map", "filter", "startsWith", "endsWith", "contains", "matches",
+		"split", "join", "replace", "substring", "trim", "lowerAscii", "upperAscii", "indexOf", "format", "sort", "distinct",
+		"flatten", "slice", "reverse", "getHours", "getMinutes", "getSeconds", "getMilliseconds"}
+	for _, f := range e.funcs {
+		if f.Member {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 // byteOffset turns CEL's line (from 1) and column (from 0, in characters) into a byte offset of text.

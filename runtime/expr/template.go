@@ -8,9 +8,6 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/common/types/traits"
 
 	"github.com/plscript/plscript/lang/ir"
 )
@@ -25,29 +22,6 @@ type Template struct {
 type TemplateProblem struct {
 	Path string // of the string in the tree: "spec.hosts[0]"
 	Problem
-}
-
-// node renders one value of the tree.
-type node interface {
-	render(r *rendering) (any, error)
-}
-
-// rendering is one pass over a template.
-type rendering struct {
-	ctx  context.Context
-	vars map[string]any
-	// all: go on after a hole that fails, with null in its place, and collect the failures.
-	all    bool
-	failed []*RenderError
-}
-
-func (r *rendering) fail(n holeNode, err error) (any, error) {
-	e := &RenderError{Path: n.path, Offset: n.offset, Text: n.prog.Text, Err: err}
-	if !r.all {
-		return nil, e
-	}
-	r.failed = append(r.failed, e)
-	return nil, nil
 }
 
 // CompileTemplate compiles every hole in tree, which holds what encoding/json makes: maps, slices, strings, numbers.
@@ -71,6 +45,27 @@ func (t *Template) Sample(ctx context.Context, vars map[string]any) (any, []*Ren
 		r.failed = append(r.failed, failure)
 	}
 	return v, r.failed
+}
+
+// Hole returns the expression of the string at path if that is one hole and nothing else.
+func (t *Template) Hole(path string) (text string, ok bool) { return holeAt(t.root, path) }
+
+func holeAt(n node, path string) (text string, ok bool) {
+	var children []node
+	switch n := n.(type) {
+	case holeNode:
+		return n.prog.Text, n.path == path
+	case mapNode:
+		children = n.values
+	case listNode:
+		children = n
+	}
+	for _, c := range children {
+		if text, ok := holeAt(c, path); ok {
+			return text, true
+		}
+	}
+	return "", false
 }
 
 type templateCompiler struct {
@@ -107,7 +102,7 @@ func (c *templateCompiler) text(path, s string) node {
 	holes, err := Holes(s)
 	if err != nil {
 		c.problems = append(c.problems, TemplateProblem{path, Problem{Offset: err.Offset, Message: err.Message}})
-		return constNode{s}
+		return wrongNode{path, Hole{Start: err.Offset, Text: s}}
 	}
 	if len(holes) == 0 {
 		return constNode{unescape(s)}
@@ -121,6 +116,7 @@ func (c *templateCompiler) text(path, s string) node {
 			c.problems = append(c.problems, TemplateProblem{path, pr})
 		}
 		if p == nil {
+			parts = append(parts, wrongNode{path, h})
 			continue
 		}
 		if h.Start == 0 && h.End == len(s) {
@@ -189,146 +185,3 @@ func holeEnd(s string, i int) int {
 }
 
 func unescape(s string) string { return strings.ReplaceAll(s, "$${", "${") }
-
-type constNode struct{ v any }
-
-func (n constNode) render(*rendering) (any, error) { return n.v, nil }
-
-type mapNode struct {
-	keys   []string
-	values []node
-}
-
-func (n mapNode) render(r *rendering) (any, error) {
-	out := make(map[string]any, len(n.keys))
-	for i, k := range n.keys {
-		v, err := n.values[i].render(r)
-		if err != nil {
-			return nil, err
-		}
-		out[k] = v
-	}
-	return out, nil
-}
-
-type listNode []node
-
-func (n listNode) render(r *rendering) (any, error) {
-	out := make([]any, len(n))
-	for i, x := range n {
-		v, err := x.render(r)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = v
-	}
-	return out, nil
-}
-
-type holeNode struct {
-	path   string
-	offset int // of the expression in its string
-	prog   *Program
-}
-
-func (n holeNode) render(r *rendering) (any, error) {
-	v, err := n.prog.Eval(r.ctx, r.vars)
-	if err != nil {
-		return r.fail(n, err)
-	}
-	out, err := plain(v)
-	if err != nil {
-		return r.fail(n, err)
-	}
-	return out, nil
-}
-
-// RenderError is a hole that could not be rendered.
-type RenderError struct {
-	Path   string // of the string that holds it: "spec.hosts[0]"
-	Offset int    // of the expression in that string, in bytes
-	Text   string // of the expression
-	Err    error
-}
-
-func (e *RenderError) Error() string { return fmt.Sprintf("%s: ${%s}: %v", e.Path, e.Text, e.Err) }
-
-func (e *RenderError) Unwrap() error { return e.Err }
-
-// concatNode is text with holes in it.
-type concatNode []node
-
-var errInMiddle = errors.New("a list, map or null cannot be put into the middle of a string")
-
-func (n concatNode) render(r *rendering) (any, error) {
-	var b strings.Builder
-	before := len(r.failed)
-	for _, part := range n {
-		known := len(r.failed)
-		v, err := part.render(r)
-		if err != nil {
-			return nil, err
-		}
-		switch v := v.(type) {
-		case map[string]any, []any, nil:
-			if len(r.failed) > known {
-				continue // it has said why
-			}
-			if _, err := r.fail(part.(holeNode), errInMiddle); err != nil {
-				return nil, err
-			}
-		default:
-			fmt.Fprint(&b, v)
-		}
-	}
-	if len(r.failed) > before {
-		return nil, nil
-	}
-	return b.String(), nil
-}
-
-// plain turns a CEL value into what encoding/json would make, with integers kept as int64.
-func plain(v ref.Val) (any, error) {
-	switch v := v.(type) {
-	case types.Int, types.Double, types.String, types.Bool:
-		return v.Value(), nil
-	case types.Uint:
-		return int64(v), nil
-	case types.Null:
-		return nil, nil
-	case types.Duration:
-		return v.Duration.String(), nil
-	case Value:
-		return nil, v.object.notPlain()
-	case traits.Lister:
-		return plainList(v)
-	case traits.Mapper:
-		return plainMap(v)
-	}
-	return nil, fmt.Errorf("a %s cannot be put into an object", v.Type().TypeName())
-}
-
-func plainList(v traits.Lister) (any, error) {
-	out := []any{}
-	for it := v.Iterator(); it.HasNext() == types.True; {
-		x, err := plain(it.Next())
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, x)
-	}
-	return out, nil
-}
-
-func plainMap(v traits.Mapper) (any, error) {
-	out := map[string]any{}
-	for it := v.Iterator(); it.HasNext() == types.True; {
-		k := it.Next()
-		x, err := plain(v.Get(k))
-		if err != nil {
-			return nil, err
-		}
-		out[fmt.Sprint(k.Value())] = x
-	}
-	return out, nil
-}
