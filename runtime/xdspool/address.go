@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -134,7 +133,7 @@ type AddressStatus struct {
 	Open    int    // streams open to it now
 }
 
-// Addresses returns how the open streams are spread over the istiods, by address.
+// Addresses returns how the open streams are spread over the istiods, in the order of their configuration.
 func (p *Pool) Addresses() []AddressStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +145,6 @@ func (p *Pool) Addresses() []AddressStatus {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b AddressStatus) int { return strings.Compare(a.Address, b.Address) })
 	return out
 }
 

@@ -36,6 +36,9 @@ type client struct {
 
 // run keeps c connected until ctx ends.
 func (c *client) run(ctx context.Context) {
+	if c.pool.certifier.admit(ctx, c) != nil {
+		return
+	}
 	wait := newBackoff(c.proxy.Class)
 	for {
 		name, err := c.attempt(ctx, wait)

@@ -37,6 +37,9 @@ type Config struct {
 
 	// Auth finds what proxies show istiod; nil means plaintext, and nothing is shown.
 	Auth Authenticator
+	// Certificates signs those of proxies that ask for one before they connect, see [runtime.Proxy]; without it these stay away.
+	Certificates runtime.Certificates
+	Stages       *runtime.Stages // counts and times these requests; may be nil
 	// StreamsPerConnection is how many streams may share a connection; 0 and 1 give each its own, as in life. Streams share
 	// only where the TLS configuration of their credentials is the same one.
 	StreamsPerConnection int
@@ -48,6 +51,7 @@ type Config struct {
 type Pool struct {
 	cfg       Config
 	places    []*place
+	certifier *certifier
 	transport transport
 	scratch   sync.Pool // of *response
 	running   sync.WaitGroup
@@ -99,6 +103,7 @@ func New(cfg Config) *Pool {
 		stats:   newStats(),
 		ends:    map[codes.Code]bool{},
 	}
+	p.certifier = newCertifier(p)
 	for _, a := range cfg.Addresses {
 		p.places = append(p.places, newPlace(&p.cfg, a))
 	}
@@ -124,6 +129,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 	defer close(p.over)
+	p.running.Go(func() { p.certifier.run(ctx) })
 
 	<-ctx.Done()
 	p.mu.Lock()

@@ -30,6 +30,9 @@ func (p *Pool) Present(ctx context.Context, key string) (*Presence, error) {
 		if !sub.active {
 			continue
 		}
+		if sub.onDemand {
+			continue // what it asks for is its traffic's choice, which nobody else can know
+		}
 		if !sub.byName(t) {
 			out.Types = append(out.Types, t.url())
 		}

@@ -94,9 +94,15 @@ const (
 )
 
 // Check compares one synced proxy of each class, the first by name, with a fresh client at address. Under load changes may
-// be under way; what is reported differed in each of five comparisons, half a second apart.
+// be under way; what is reported differed in each of five comparisons, half a second apart, while the proxy's side of it
+// stayed the same.
 func Check(ctx context.Context, pool Pool, address string, clock runtime.Clock) ([]Difference, error) {
-	var out []Difference
+	_, diff, err := check(ctx, pool, address, clock)
+	return diff, err
+}
+
+// check is Check, and says which proxies it has compared.
+func check(ctx context.Context, pool Pool, address string, clock runtime.Clock) (proxies []string, out []Difference, err error) {
 	checked := map[runtime.ProxyClass]bool{}
 	for _, p := range pool.List() {
 		if !p.Synced || checked[p.Class] {
@@ -105,15 +111,17 @@ func Check(ctx context.Context, pool Pool, address string, clock runtime.Clock) 
 		checked[p.Class] = true
 		diff, err := checkProxy(ctx, pool, p.Key, address, clock)
 		if err != nil {
-			return nil, fmt.Errorf("oracle: %s: %w", p.Key, err)
+			return nil, nil, fmt.Errorf("oracle: %s: %w", p.Key, err)
 		}
+		proxies = append(proxies, p.Key)
 		out = append(out, diff...)
 	}
-	return out, nil
+	return proxies, out, nil
 }
 
 func checkProxy(ctx context.Context, pool Pool, key, address string, clock runtime.Clock) ([]Difference, error) {
 	var lasting []Difference
+	var earlier Snapshot
 	for try := range tries {
 		if try > 0 {
 			if err := clock.Sleep(ctx, interval); err != nil {
@@ -134,13 +142,26 @@ func checkProxy(ctx context.Context, pool Pool, key, address string, clock runti
 		}
 		diff := Compare(key, after.Held, fresh)
 		if try > 0 {
-			diff = slices.DeleteFunc(diff, func(d Difference) bool { return !slices.Contains(lasting, d) })
+			diff = slices.DeleteFunc(diff, func(d Difference) bool {
+				return !slices.Contains(lasting, d) || earlier.of(d) != Snapshot(after.Held).of(d)
+			})
 		}
-		if lasting = diff; len(lasting) == 0 {
+		lasting, earlier = diff, after.Held
+		if len(lasting) == 0 {
 			break
 		}
 	}
 	return lasting, nil
+}
+
+// of is the digest of the resource that d is about, 0 where there is none.
+func (s Snapshot) of(d Difference) uint64 {
+	for url, names := range s {
+		if typeName(url) == d.Type {
+			return names[d.Name]
+		}
+	}
+	return 0
 }
 
 // fetchAs fetches what the present proxy would get.
