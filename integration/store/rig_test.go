@@ -23,6 +23,7 @@ import (
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter"
 	"github.com/plscript/plscript/runtime/cluster"
+	"github.com/plscript/plscript/runtime/injector"
 	"github.com/plscript/plscript/runtime/runtimetest"
 	"github.com/plscript/plscript/sandbox"
 )
@@ -126,7 +127,7 @@ func run(t *testing.T, j job) result {
 	go func() { done <- c.Run(ctx) }()
 	out := g.Run(t.Context(), runtime.Parts{
 		RunID: j.id, Clock: runtimetest.Clock{}, Writer: counted, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
-		Meters: []runtime.Meter{w, c},
+		Meters: []runtime.Meter{w, c}, Services: runtime.Services{Injector: injector.New(injector.Config{Client: clientOf(t, j.rest)})},
 	})
 	cancel()
 	if err := errors.Join(<-done, w.Close()); err != nil {

@@ -5,24 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/apiwriter/internal/etcd"
 )
 
 const (
 	cleanConcurrency = 8
 	// cleanPasses is how often what is left is tried: a finalizer may need other objects to go first.
 	cleanPasses = 5
-	cleanPause  = 500 * time.Millisecond
+	// controllerPasses is the same while only namespaces are left that a namespace controller empties: it looks again after
+	// seconds (Kubernetes, pkg/controller/namespace).
+	controllerPasses = 240
+	cleanPause       = 500 * time.Millisecond
 )
 
 // CleanConfig is what [Clean] needs. REST, RunID and Clock are required.
@@ -31,8 +35,11 @@ type CleanConfig struct {
 	RunID string
 	// Finalize empties and finalizes the run's terminating namespaces, where no namespace controller does.
 	Finalize bool
-	Clock    runtime.Clock
-	Log      *slog.Logger // nil means silence
+	// Store is the address of the api-server's etcd, as in [Store]: pods and EndpointSlices are deleted there. It is
+	// only for a sandbox that plscript has started; "" leaves everything to the api-server.
+	Store string
+	Clock runtime.Clock
+	Log   *slog.Logger // nil means silence
 }
 
 // Left is what could not be removed.
@@ -64,6 +71,17 @@ func Clean(ctx context.Context, cfg CleanConfig) (Left, error) {
 		return nil, fmt.Errorf("clean: %w", err)
 	}
 	c := &cleaner{cfg: cfg, drainer: d, namespaces: client}
+	if cfg.Store != "" {
+		store, err := etcd.Dial(cfg.Store)
+		if err != nil {
+			return nil, fmt.Errorf("clean: %w", err)
+		}
+		defer store.Close()
+		// What it leaves, the api-server is asked for.
+		if err := c.sweep(ctx, store); err != nil {
+			cfg.Log.Debug("the store could not be swept", "err", err)
+		}
+	}
 	return c.clean(ctx)
 }
 
@@ -79,7 +97,7 @@ func (c *cleaner) clean(ctx context.Context) (Left, error) {
 		return nil, fmt.Errorf("clean: %w", err)
 	}
 	var left Left
-	for pass := range cleanPasses {
+	for pass := 0; pass < cleanPasses || pass < controllerPasses && c.controllerAtWork(left); pass++ {
 		if pass > 0 {
 			if err := c.cfg.Clock.Sleep(ctx, cleanPause); err != nil {
 				return left, fmt.Errorf("clean: %w", err)
@@ -99,6 +117,16 @@ func (c *cleaner) clean(ctx context.Context) (Left, error) {
 		c.cfg.Log.Debug("not everything is removed yet", "objects", len(left), "pass", pass+1)
 	}
 	return left, nil
+}
+
+// stillTerminating is why a namespace is left that nothing is known to hold up.
+const stillTerminating = "still terminating"
+
+// controllerAtWork reports whether all that is left are namespaces that go by themselves.
+func (c *cleaner) controllerAtWork(left Left) bool {
+	return !c.cfg.Finalize && !slices.ContainsFunc(left, func(r Remaining) bool {
+		return r.Resource != "namespaces" || r.Reason != stillTerminating
+	})
 }
 
 // stages orders the kinds: what is in namespaces and all the rest, namespaces, nodes, leases. Proxies and controllers
@@ -170,7 +198,7 @@ func (c *cleaner) removeKind(ctx context.Context, k kind) (Left, error) {
 			reason = fmt.Sprintf("waits for its finalizers %q", item.Finalizers)
 		}
 		if reason == "" {
-			reason = "still terminating"
+			reason = stillTerminating
 		}
 		left = append(left, Remaining{k.gvr.GroupResource().String(), item.Namespace, item.Name, reason})
 	}
@@ -199,60 +227,4 @@ func (c *cleaner) deleteByNamespace(ctx context.Context, k kind, items []metav1.
 	}
 	_ = g.Wait() // each error is kept with its namespace
 	return reasons
-}
-
-// finalize empties terminating namespaces and lets them go.
-func (c *cleaner) finalize(ctx context.Context, items []metav1.PartialObjectMetadata, reasons map[string]string) {
-	errs := make([]error, len(items))
-	var g errgroup.Group
-	g.SetLimit(cleanConcurrency)
-	for i := range items {
-		g.Go(func() error {
-			errs[i] = c.finalizeOne(ctx, items[i])
-			return nil
-		})
-	}
-	_ = g.Wait() // each error is kept with its namespace
-	for i, err := range errs {
-		if err != nil {
-			reasons[items[i].Name] = err.Error()
-		}
-	}
-}
-
-func (c *cleaner) finalizeOne(ctx context.Context, item metav1.PartialObjectMetadata) error {
-	get := func() (ns *corev1.Namespace, terminating bool, err error) {
-		ns, err = c.namespaces.CoreV1().Namespaces().Get(ctx, item.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil, false, nil
-		}
-		return ns, err == nil && ns.UID == item.UID && ns.DeletionTimestamp != nil, err
-	}
-	// Only a terminating namespace is emptied: in any other, things may be somebody else's.
-	if _, terminating, err := get(); !terminating {
-		return err
-	}
-	if err := c.drainer.Drain(ctx, item.Name); err != nil {
-		return err
-	}
-	ns, terminating, err := get()
-	if !terminating {
-		return err
-	}
-	ns.Spec.Finalizers = withoutKubernetes(ns.Spec.Finalizers)
-	_, err = c.namespaces.CoreV1().Namespaces().Finalize(ctx, ns, metav1.UpdateOptions{})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil // gone, or changed: the next pass looks again
-	}
-	return err
-}
-
-// withoutKubernetes removes the finalizer that stands for the namespace controller.
-func withoutKubernetes(in []corev1.FinalizerName) (out []corev1.FinalizerName) {
-	for _, f := range in {
-		if f != corev1.FinalizerKubernetes {
-			out = append(out, f)
-		}
-	}
-	return out
 }

@@ -64,7 +64,7 @@ func (m *memory) Commit(_ context.Context, t etcd.Txn) (int64, bool, error) {
 }
 
 // put stores an object as if the api-server had.
-func (m *memory) put(t *testing.T, key string, gvk schema.GroupVersionKind, obj registry.Object) {
+func (m *memory) put(t testing.TB, key string, gvk schema.GroupVersionKind, obj registry.Object) {
 	t.Helper()
 	raw, err := registry.Kind{GVK: gvk}.Encode(obj)
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *memory) find(t *testing.T, k registry.Kind, namespace, name string, int
 
 // newMemory holds what a sandbox does: a range for Services, the namespace ns, the node n of this run, and a webhook for
 // pods in namespaces labelled inject=yes.
-func newMemory(t *testing.T) *memory {
+func newMemory(t testing.TB) *memory {
 	t.Helper()
 	m := &memory{items: map[string]etcd.Item{}}
 	m.put(t, registry.ServiceCIDR.Key("", "kubernetes"), registry.ServiceCIDR.GVK, &networkingv1.ServiceCIDR{
@@ -115,7 +115,7 @@ func newMemory(t *testing.T) *memory {
 	return m
 }
 
-func (m *memory) namespace(t *testing.T, name string, labels map[string]string) {
+func (m *memory) namespace(t testing.TB, name string, labels map[string]string) {
 	t.Helper()
 	m.put(t, registry.Namespace.Key("", name), registry.Namespace.GVK, &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},

@@ -7,6 +7,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter/internal/etcd"
@@ -86,7 +87,7 @@ func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object)
 		return answer{}, err
 	}
 	// The api-server must get the object as it was, should it be asked after all.
-	obj = obj.DeepCopyObject().(runtime.Object)
+	obj = shallow(obj)
 	if err := s.complete(ctx, k, obj); err != nil {
 		return answer{}, err
 	}
@@ -153,6 +154,19 @@ func (s *store) complete(ctx context.Context, k registry.Kind, obj runtime.Objec
 	return nil
 }
 
+// shallow is a copy of obj that shares its maps and slices, which completing an object replaces and never changes.
+func shallow(obj runtime.Object) runtime.Object {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		c := *o
+		return &c
+	case *discoveryv1.EndpointSlice:
+		c := *o
+		return &c
+	}
+	return obj.DeepCopyObject().(runtime.Object)
+}
+
 // commit stores obj under the conditions of t. A condition that does not hold is registry.ErrUnknown.
 func (s *store) commit(ctx context.Context, k registry.Kind, obj runtime.Object, t etcd.Txn) (int64, error) {
 	value, err := k.Encode(obj)
@@ -214,7 +228,7 @@ func (s *store) update(ctx context.Context, k registry.Kind, obj runtime.Object)
 	if _, err := s.admit(ctx, k, admissionv1.Update, obj); err != nil {
 		return answer{}, err
 	}
-	obj = obj.DeepCopyObject().(runtime.Object)
+	obj = shallow(obj)
 	if k.GVK == registry.EndpointSlice.GVK {
 		// Whatever changes raises it (pkg/registry/discovery/endpointslice, PrepareForUpdate). A Lease has none.
 		obj.SetGeneration(obj.GetGeneration() + 1)

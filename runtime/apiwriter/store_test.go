@@ -20,7 +20,7 @@ import (
 )
 
 // storeWriter is a writer on an etcd in memory, and what it sent to the api-server instead.
-func storeWriter(t *testing.T, m *memory, always bool) (*Writer, *scriptedBackend) {
+func storeWriter(t testing.TB, m *memory, always bool) (*Writer, *scriptedBackend) {
 	t.Helper()
 	api := &scriptedBackend{}
 	cfg := Config{REST: &rest.Config{}, RunID: "r1", Clock: &hastyClock{now: time.Unix(1e9, 5)}, Store: &Store{

@@ -57,12 +57,15 @@ func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod, e *effects) 
 	p.done = obj.Status.Phase == corev1.PodSucceeded || obj.Status.Phase == corev1.PodFailed
 	p.ready = ready(obj)
 	p.terminating = obj.DeletionTimestamp != nil
-	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] != runtime.RoleNodeAgent
+	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] == ""
 	if ip, err := netip.ParseAddr(p.ip); err == nil && p.node != "" && !obj.Spec.HostNetwork {
 		c.state.node(p.node).take(ip, p)
 	}
 	c.joinServices(ns, p)
 	c.count(p)
+	if p.ready {
+		c.state.settled(p.key())
+	}
 }
 
 func (c *Cluster) forgetPod(p *pod, e *effects) {
@@ -74,6 +77,7 @@ func (c *Cluster) forgetPod(p *pod, e *effects) {
 		c.follow(s, p)
 	}
 	delete(c.state.namespace(p.namespace).pods, p.name)
+	c.state.settled(p.key())
 	if p.told && c.cfg.Pods != nil {
 		key := p.key()
 		e.call(func() { c.cfg.Pods.PodGone(key) })

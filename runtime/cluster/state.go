@@ -19,11 +19,12 @@ type state struct {
 	endpointsDesired int
 	endpointsReady   int
 
-	phantoms bool // the pods are not in the api-server
+	phantoms bool                 // the pods are not in the api-server
+	awaited  map[string][]*waiter // those who wait for pods to be ready, by the pod's key
 }
 
 func newState() state {
-	return state{nodes: map[string]*node{}, namespaces: map[string]*namespace{}}
+	return state{nodes: map[string]*node{}, namespaces: map[string]*namespace{}, awaited: map[string][]*waiter{}}
 }
 
 // node is a Node, or the place of one that is not seen yet but has pods.

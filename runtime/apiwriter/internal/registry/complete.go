@@ -59,11 +59,12 @@ func completeNode(n *corev1.Node) {
 // completePod follows pkg/registry/core/pod, podStrategy.PrepareForCreate, and the plugins DefaultTolerationSeconds,
 // Priority and PodTopologyLabels.
 func completePod(p *corev1.Pod, node *corev1.Node) error {
-	if !simple(p) {
+	class, ok := qosClass(p)
+	if !ok || !simple(p) {
 		return ErrUnknown
 	}
 	p.Generation = 1
-	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corev1.PodQOSBestEffort}
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: class}
 	var priority int32
 	preempt := corev1.PreemptLowerPriority
 	p.Spec.Priority, p.Spec.PreemptionPolicy = &priority, &preempt
@@ -80,25 +81,6 @@ func completePod(p *corev1.Pod, node *corev1.Node) error {
 	}
 	p.Labels = with(p.Labels, topology)
 	return nil
-}
-
-// simple reports whether the pod asks for nothing that the api-server computes or rewrites: a QoS class from resources, a
-// priority class, a runtime class, gates, affinities, AppArmor.
-func simple(p *corev1.Pod) bool {
-	s := &p.Spec
-	if s.NodeName == "" || s.PriorityClassName != "" || s.Priority != nil || s.RuntimeClassName != nil || s.Resources != nil || s.Affinity != nil ||
-		len(s.TopologySpreadConstraints)+len(s.SchedulingGates)+len(s.EphemeralContainers)+len(s.Volumes)+len(s.ResourceClaims) > 0 {
-		return false
-	}
-	if c := s.SecurityContext; c != nil && (c.AppArmorProfile != nil || c.SeccompProfile != nil) {
-		return false
-	}
-	for _, c := range slices.Concat(s.InitContainers, s.Containers) {
-		if len(c.Resources.Requests)+len(c.Resources.Limits)+len(c.Resources.Claims) > 0 || c.SecurityContext != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // tolerate lets the pod stay for five minutes on a node with the taint, unless it says otherwise itself

@@ -118,7 +118,7 @@ func (k Kind) New(obj Object, now time.Time) error {
 	case obj.GetGenerateName() != "", obj.GetUID() != "", len(obj.GetFinalizers()) > 0, obj.GetDeletionTimestamp() != nil:
 		return ErrUnknown
 	}
-	if errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, k.name, nil); len(errs) > 0 {
+	if !k.valid(obj) {
 		return ErrUnknown // the api-server says it better
 	}
 	obj.SetUID(uuid.NewUUID())

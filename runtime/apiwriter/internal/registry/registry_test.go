@@ -9,6 +9,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -46,10 +47,15 @@ func TestPodsThatNeedAdmission(t *testing.T) {
 		"unbound": func(p *corev1.Pod) { p.Spec.NodeName = "" },
 		"class":   func(p *corev1.Pod) { p.Spec.PriorityClassName = "high" },
 		"runtime": func(p *corev1.Pod) { s := "gvisor"; p.Spec.RuntimeClassName = &s },
-		"requests": func(p *corev1.Pod) {
-			p.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": {}}}}}
+		"limits everywhere": func(p *corev1.Pod) {
+			p.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("1")}}}}
 		},
-		"volumes": func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: "v"}} },
+		"claims": func(p *corev1.Pod) {
+			p.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Claims: []corev1.ResourceClaim{{Name: "gpu"}}}}}
+		},
+		"volumes": func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
+		},
 	} {
 		p := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}
 		if err := Complete(p, nil); err != nil {
@@ -59,6 +65,22 @@ func TestPodsThatNeedAdmission(t *testing.T) {
 		if spec(p); !errors.Is(Complete(p, nil), ErrUnknown) {
 			t.Errorf("%s: the pod was completed: %+v", name, p)
 		}
+	}
+}
+
+// TestInjectedPod: a pod with a sidecar beside a container that limits nothing is Burstable.
+func TestInjectedPod(t *testing.T) {
+	t.Parallel()
+	p := &corev1.Pod{Spec: corev1.PodSpec{
+		NodeName: "n", Containers: []corev1.Container{{Name: "app"}},
+		InitContainers: []corev1.Container{{
+			Name: "istio-proxy", SecurityContext: &corev1.SecurityContext{},
+			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("1Gi")}},
+		}},
+		Volumes: []corev1.Volume{{Name: "socket"}, {Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}}},
+	}}
+	if err := Complete(p, nil); err != nil || p.Status.QOSClass != corev1.PodQOSBurstable {
+		t.Errorf("%v, class %s", err, p.Status.QOSClass)
 	}
 }
 
