@@ -163,7 +163,7 @@ func podObject(pod *runtime.Pod, injection runtime.Injection) *corev1.Pod {
 		if injection != runtime.InjectNone {
 			// As Istio's chart of a gateway has it: the template brings the rest.
 			annotations["inject.istio.io/templates"] = "gateway"
-			containers[0].Image = "auto"
+			containers[0] = corev1.Container{Name: "istio-proxy", Image: "auto"}
 		}
 	}
 	return &corev1.Pod{

@@ -32,8 +32,9 @@ func (a *apply) Check(ctx context.Context, c *runtime.Checker) {
 	a.audience = c.Selector("audience", a.Audience)
 	for i, o := range a.Objects {
 		field := fmt.Sprintf("objects[%d]", i)
-		t, ok := c.Template(field, o)
+		t, _ := c.Template(field, o)
 		a.templates = append(a.templates, t)
+		ok := true
 		for _, key := range []string{"apiVersion", "kind"} {
 			if s, _ := o[key].(string); strings.Contains(s, "${") {
 				c.Errorf(field+"."+key, "must be plain text: what kind of object is made has to be known before the run")
@@ -57,6 +58,9 @@ func (a *apply) Run(ctx context.Context, env *runtime.Env) error {
 func (a *apply) intents(ctx context.Context, m *runtime.Mesh, r *rand.Rand, params map[string]any) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		scenes, err := a.scenes(ctx, m)
+		if n := len(scenes) * a.Count; err == nil && n > runtime.MaxCreated {
+			err = fmt.Errorf("too many objects: %d for each template, of at most %d", n, runtime.MaxCreated)
+		}
 		if err != nil {
 			yield(runtime.Intent{}, err)
 			return

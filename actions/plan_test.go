@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
@@ -34,6 +35,7 @@ func bodies() []runtime.Action {
 		&churnPods{Rate: ir.ConstantRate(20), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second), Select: "app.name == 'app-1'", Order: "newFirst", Unit: "pod", Percent: 100},
 		&churnPods{Rate: ir.ConstantRate(2), Arrivals: runtime.ArrivalsConstant, Duration: ir.Duration(3 * time.Second), Order: "oldFirst", Unit: "app", Percent: 100},
 		&churnPods{Rate: ir.ConstantRate(2), Arrivals: runtime.ArrivalsUniform, Duration: ir.Duration(3 * time.Second), Order: "newFirst", Unit: "namespace", Percent: 30},
+		&rolloutRestart{Select: "app.type == 'sidecar'", MaxUnavailable: intstr.FromString("25%"), MaxSurge: intstr.FromInt32(1), Parallel: 2},
 		&scale{Select: "app.name == 'app-0'", To: ptr(7)},
 		&scale{Select: "app.name == 'app-0'", By: ptr(-3)},
 		&churnConfig{Rate: ir.ConstantRate(10), Arrivals: runtime.ArrivalsNormal, Duration: ir.Duration(2 * time.Second), Of: []configKind{{Kind: "VirtualService", Weight: 2}}},
@@ -52,6 +54,7 @@ func bodies() []runtime.Action {
 		&inject{requests: requests{Rate: ptr(ir.ConstantRate(10)), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(2 * time.Second)}, Namespace: "default", Containers: 1},
 		&requestCertificates{requests: requests{Count: 5}, Key: runtime.KeyECDSA},
 		&requestCertificates{requests: requests{Count: 4, Rate: ptr(ir.ConstantRate(10)), Arrivals: runtime.ArrivalsConstant}, Key: runtime.KeyRSA, Select: "app.name == 'web'"},
+		&probe{Replicas: 5, Threshold: 2, Delay: ir.Duration(time.Second), Gateway: "mesh-0/public", Domain: "probe.example.com", Limit: ir.Duration(time.Second)},
 		&deleteObjects{Unit: "namespace", Select: "ns.name == 'hooked'"},
 		&deleteObjects{Unit: "app", Select: "ns.name == 'outside-0'"},
 		&deleteObjects{Unit: "app", Select: "ns.index == 0 && app.index == 2"},

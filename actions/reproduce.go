@@ -62,7 +62,7 @@ func (a *reproduce) Plan(_ context.Context, p *runtime.Planner) error {
 	if err != nil {
 		return err
 	}
-	p.Says(summary(a.captured.Len(), r))
+	p.Says(summary(a.captured.Len()+len(a.captured.Left), r))
 	return p.Do(a.intents(p.Mesh, r, time.Time{}))
 }
 
@@ -85,9 +85,9 @@ func (a *reproduce) replay(m *runtime.Mesh) (*capture.Replay, error) {
 	return a.captured.Fit(capture.Options{Cluster: m.Cluster, ConfigOnly: a.ConfigOnly, Address: m.AddMachine})
 }
 
-// summary says in a line what comes of a file.
+// summary says in a line what comes of a file that holds so many objects.
 func summary(objects int, r *capture.Replay) string {
-	s := fmt.Sprintf("%d of %d objects", len(r.Writes), objects+len(r.Left))
+	s := fmt.Sprintf("%d of %d objects", objects-len(r.Left), objects)
 	if len(r.Left) > 0 {
 		var kinds []string
 		for _, k := range capture.CountLeft(r.Left) {
@@ -96,7 +96,7 @@ func summary(objects int, r *capture.Replay) string {
 		s += "; left out: " + strings.Join(kinds, ", ")
 	}
 	if len(r.Changed) > 0 {
-		s += fmt.Sprintf("; %d changes", len(r.Changed))
+		s += fmt.Sprintf("; changed: %d", len(r.Changed))
 	}
 	return s
 }

@@ -49,7 +49,7 @@ func Compile(ctx context.Context, s *ir.Scenario, in Inputs) (*Graph, ir.Diagnos
 	if err != nil {
 		return nil, ir.Diagnostics{{Pos: ir.Pos{File: s.File}, Code: ir.CodeInternal, Message: err.Error()}}
 	}
-	l.certs.seed = s.Seed
+	l.certs.seed, l.phases = s.Seed, phaseNames(s)
 	g := &Graph{Scenario: s, lang: l, params: paramValues(s.Params), inputs: in}
 	var ds ir.Diagnostics
 	for _, p := range s.Phases {
@@ -73,6 +73,18 @@ func Compile(ctx context.Context, s *ir.Scenario, in Inputs) (*Graph, ir.Diagnos
 		return nil, ds.Sort()
 	}
 	return g, nil
+}
+
+// phaseNames are those of all phases; nil if one has none, which lang has reported.
+func phaseNames(s *ir.Scenario) []string {
+	var names []string
+	for _, p := range s.Phases {
+		if p.Name == "" {
+			return nil
+		}
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 func compileStep(ctx context.Context, c *Checker) (*step, ir.Diagnostics) {

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
+	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime/expr"
+	"github.com/plscript/plscript/runtime/kinds"
 )
 
 // Language compiles the expressions of scenarios. One is made for each compile and shared by all its steps.
@@ -20,6 +23,7 @@ type Language struct {
 	templates  *expr.Env
 	roots      map[string]*expr.Object // the measures' top-level groups
 	certs      issuer                  // of the certificates in templates
+	phases     []string                // names, if all are known
 }
 
 var sprintf = fmt.Sprintf
@@ -52,7 +56,44 @@ func NewLanguage() (*Language, error) {
 
 // Condition compiles a condition over the measures.
 func (l *Language) Condition(text string) (*expr.Program, []expr.Problem) {
-	return l.conditions.Compile(text, cel.BoolType)
+	p, problems := l.conditions.Compile(text, cel.BoolType)
+	if p == nil {
+		return nil, problems
+	}
+	for _, call := range p.Calls() {
+		problems = append(problems, l.wrongCall(call)...)
+	}
+	if problems != nil {
+		return nil, problems
+	}
+	return p, nil
+}
+
+// wrongCall finds what is wrong with arguments that are written out: a phase that there is not, a kind of objects that is
+// a near miss of a known one.
+func (l *Language) wrongCall(c expr.Call) []expr.Problem {
+	switch c.Func {
+	case "phase":
+		if name := c.Args[0]; name.Known && len(l.phases) > 0 && !slices.Contains(l.phases, name.Text) {
+			return []expr.Problem{{Offset: name.Offset, Message: fmt.Sprintf("unknown phase %q", name.Text), Suggestion: ir.Nearest(name.Text, l.phases)}}
+		}
+	case "list", "get":
+		version, kind := c.Args[0], c.Args[1]
+		if !version.Known || !kind.Known {
+			return nil
+		}
+		var problems []expr.Problem
+		for _, p := range kinds.Check(map[string]any{"apiVersion": version.Text, "kind": kind.Text, "metadata": map[string]any{"name": "a"}}) {
+			switch p.Path {
+			case "apiVersion":
+				problems = append(problems, expr.Problem{Offset: version.Offset, Message: p.Message, Suggestion: p.Suggestion})
+			case "kind":
+				problems = append(problems, expr.Problem{Offset: kind.Offset, Message: p.Message, Suggestion: p.Suggestion})
+			}
+		}
+		return problems
+	}
+	return nil
 }
 
 // Selector compiles a selector over app, pod, node and ns.

@@ -72,6 +72,8 @@ func loadMeasures() []Measure {
 		{"pushes.bytes", Int, "Bytes of resources received."},
 		{"pushes.wasted", Int, "Resources received whose content the proxy held already."},
 		{"pushes.unchanged", Int, "Responses received in which nothing changed."},
+		{"oracle.checked", Int, "Proxies compared with a fresh client so far; with `oracle: true`, one of each class at the end of each phase."},
+		{"oracle.differences", Int, "Resources found so far that a proxy did not hold as a fresh client got them: lost, stale, or never removed."},
 		{"istiod.cpu", Double, "CPU seconds istiod has used since the run began."},
 		{"istiod.rss", Int, "Resident memory of istiod, in bytes."},
 		{"loadgen.cpu", Double, "CPU seconds plscript has used since the run began."},

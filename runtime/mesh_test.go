@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -53,6 +54,9 @@ func TestNoRoomOnOwnNodes(t *testing.T) {
 	}
 	if _, _, err := m.AddPod(app); err == nil {
 		t.Error("a node took a pod too many")
+	}
+	if _, err := m.AddNode(Node{Name: "n"}); !errors.Is(err, ErrNodeExists) {
+		t.Errorf("a node was planned twice: %v", err)
 	}
 }
 

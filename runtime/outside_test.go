@@ -54,7 +54,7 @@ func TestConditionsReadObjectsAndMetrics(t *testing.T) {
 		{text: "istiod.metric('pilot_xds_pushes', {'type': 'eds'}) == 1.5 && istiod.metric('pilot_xds_pushes') < 1.0"},
 		{text: "kube.get('v1', 'Pod', 'x', 'none').status.phase == 'Running'", noData: true},
 		{text: "istiod.metric('nothing') > 0.0", noData: true},
-		{text: "kube.list('v1', 'Podd').size() == 0", fails: "no such kind"},
+		{text: "kube.list('example.com/v1', 'Podd').size() == 0", fails: "no such kind"},
 		{text: "kube.list('v1', 'Pod', {'node': 'x'}).size() == 0", fails: `"node" is no way to select`},
 		{text: "phase('b') == 'passed'", fails: `no phase is called "b"`},
 	} {

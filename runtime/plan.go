@@ -82,6 +82,9 @@ func (p *Planner) Do(intents Intents) error {
 			return err
 		}
 		p.count(in)
+		if err := p.checkCreated(in); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -152,6 +155,9 @@ func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
 	p.step.Load = &l
 	if l.Endless() {
 		return nil
+	}
+	if err := checkArrivals(l); err != nil {
+		return err
 	}
 	took := l.Duration.Std()
 	for at := range l.Arrivals(p.when) {

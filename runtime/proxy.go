@@ -1,6 +1,9 @@
 package runtime
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // ProxyClass is the kind of XDS client a proxy is to istiod.
 type ProxyClass string
@@ -30,14 +33,21 @@ type Proxy struct {
 	Zone, Region   string            // locality
 	Metadata       map[string]string // further node metadata, over the built-in
 	Pod            bool              // waits for its pod: the stream opens when the pod is seen running and closes when it is gone
+	Copy           int               // tells apart several streams of one identity
 	SotW           bool              // speaks the state-of-the-world protocol; ztunnels and waypoints have delta only
 	OnDemand       bool              // a ztunnel that asks for addresses as it needs them, not for all
 	Probed         bool              // reports its health, as the agent of a VM with a readiness probe does
 	CSR            bool              // asks for a workload certificate before it opens its stream, as its agent does
 }
 
-// Key names the proxy: "namespace/name".
-func (p Proxy) Key() string { return p.Namespace + "/" + p.Name }
+// Key names the proxy: "namespace/name", and for a further copy "namespace/name#1".
+func (p Proxy) Key() string {
+	key := p.Namespace + "/" + p.Name
+	if p.Copy > 0 {
+		key += "#" + strconv.Itoa(p.Copy)
+	}
+	return key
+}
 
 // Proxies is the mesh's population of XDS clients, as actions see it.
 type Proxies interface {

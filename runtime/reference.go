@@ -87,5 +87,5 @@ func typeWord(t *cel.Type) string {
 	case types.TimestampKind:
 		return "timestamp"
 	}
-	return strings.NewReplacer("<", "", ">", "").Replace(t.String()) // of type parameters
+	return strings.NewReplacer("<", "", ">", "", "plscript.", "").Replace(t.String()) // of type parameters
 }

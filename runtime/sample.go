@@ -2,9 +2,11 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,6 +31,9 @@ func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, sc
 	unknown := map[string]bool{}
 	for _, hole := range failed {
 		unknown[hole.Path] = true
+		if errors.Is(hole.Err, expr.ErrNotCompiled) {
+			continue
+		}
 		if code, p := c.explain(hole, scope); code != "" {
 			c.diagnostics = append(c.diagnostics, stepDiagnostic(code, c.step, field+"."+hole.Path, p.Offset, p.Message, p.Suggestion))
 		}
@@ -41,6 +46,9 @@ func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, sc
 		if unknown[p.Path] {
 			continue
 		}
+		if text, ok := t.Hole(p.Path); ok && p.Code == ir.CodeType && strings.HasPrefix(p.Message, "want a string") && scalar.MatchString(p.Message) {
+			p.Suggestion = "${string(" + text + ")}"
+		}
 		path := field
 		if p.Path != "" {
 			path += "." + p.Path
@@ -48,6 +56,9 @@ func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, sc
 		c.diagnostics = append(c.diagnostics, stepDiagnostic(p.Code, c.step, path, 0, p.Message, p.Suggestion))
 	}
 }
+
+// scalar matches what the function string can make a text of.
+var scalar = regexp.MustCompile(`, got an? (int|float|bool)$`)
 
 // sampleScene is a scene of the scope in a mesh of one pod.
 func sampleScene(scope Scope) (Scene, error) {

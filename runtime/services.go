@@ -17,6 +17,8 @@ type Services struct {
 	Files        Files
 	Dumps        Dumps
 	Inputs       Inputs
+	Readiness    Readiness
+	Results      Results
 }
 
 // Injector asks istiod's sidecar injection webhook what it makes of pods.
@@ -58,12 +60,14 @@ type Certificates interface {
 type LivePod struct {
 	Pod  Object // a *corev1.Pod, shared and never changed
 	Gone bool   // deleted
+	// Synced, without a pod, says that all pods that were there have been told; what comes is news.
+	Synced bool
 }
 
 // LivePods follows the pods of a cluster, whoever made them.
 type LivePods interface {
-	// Follow calls handle for each pod that matches the label selector now, then for each change, one call at a time, until
-	// ctx is done. An empty namespace is all of them. A pod that ceases to match is reported as gone.
+	// Follow calls handle for each pod that matches the label selector now, then once with Synced, then for each change, one
+	// call at a time, until ctx is done. An empty namespace is all of them. A pod that ceases to match is reported as gone.
 	Follow(ctx context.Context, namespace, selector string, handle func(LivePod)) error
 }
 
@@ -72,6 +76,19 @@ type Gateways interface {
 	// Start starts a gateway, which is to istiod the node of that ID, and returns the address, host:port, where it takes
 	// HTTP. It serves until ctx is done.
 	Start(ctx context.Context, nodeID string) (address string, err error)
+}
+
+// Readiness tells when the run's pods are ready.
+type Readiness interface {
+	// AwaitReady returns when each of the pods ("namespace/name") has been ready or is gone again. A pod that is not there
+	// yet is waited for. If ctx ends first, its cause is in the error.
+	AwaitReady(ctx context.Context, keys []string) error
+}
+
+// Results shows people what a step measures, as it comes.
+type Results interface {
+	// Result prints one line.
+	Result(line string)
 }
 
 // Pages reads istiod's debug and monitoring pages.

@@ -20,6 +20,13 @@ const (
 	StageCertificate Stage = "certificates" // a certificate signing request
 	StageProbeXDS    Stage = "probe.xds"    // from the write of a route until the gateway proxy has it
 	StageProbeHTTP   Stage = "probe.http"   // from the write of a route until traffic follows it
+
+	// Those of a pod that is started to be measured, as the action podStartup says.
+	StageStartupScheduled Stage = "startup.scheduled" // from the write of the pod until its first init container starts
+	StageStartupInit      Stage = "startup.init"      // from there until the application's container starts
+	StageStartupReady     Stage = "startup.ready"     // from there until that container is ready
+	StageStartupFullReady Stage = "startup.fullReady" // from the container's start until the pod is Ready
+	StageStartup          Stage = "startup.complete"  // from the write of the pod until it is Ready
 )
 
 // stageDocs says what each stage is, in the order that reports show them.
@@ -32,6 +39,11 @@ var stageDocs = []struct {
 	{StageCertificate, "certificate signing requests"},
 	{StageProbeXDS, "probed routes, from their write until the gateway proxy has them"},
 	{StageProbeHTTP, "probed routes, from their write until traffic follows them"},
+	{StageStartupScheduled, "started pods, from their write until the first init container starts"},
+	{StageStartupInit, "started pods, from there until the application's container starts"},
+	{StageStartupReady, "started pods, from there until that container is ready"},
+	{StageStartupFullReady, "started pods, from the container's start until the pod is Ready"},
+	{StageStartup, "started pods, from their write until they are Ready"},
 }
 
 // Stages counts and times what is done in stages. It is a [Meter], safe for concurrent use, and bounded however much is

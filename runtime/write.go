@@ -20,8 +20,11 @@ const (
 	LabelRole          = "plscript.dev/role" // on a Pod: RoleNodeAgent for what belongs to a node and not to the population
 )
 
-// RoleNodeAgent is the value of LabelRole on ztunnel pods.
-const RoleNodeAgent = "node-agent"
+// The values of LabelRole.
+const (
+	RoleNodeAgent = "node-agent" // ztunnel pods
+	RoleStartup   = "startup"    // pods that are started only to see how long that takes
+)
 
 // Object is any API object, typed or unstructured.
 type Object interface {

@@ -34,6 +34,9 @@ func clean(k *kind, raw map[string]any) (o runtime.Object, why string) {
 		return cleanCore(k, next)
 	}
 	delete(next, "status")
+	if status, ok := raw["status"].(map[string]any); ok && k.name == "ServiceEntry" && status["addresses"] != nil {
+		next["status"] = map[string]any{"addresses": status["addresses"]} // those that istiod gave it
+	}
 	if problems := objects.Check(next); len(problems) > 0 {
 		return nil, printable(strings.TrimSpace(problems[0].Path + ": " + problems[0].Message))
 	}

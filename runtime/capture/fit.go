@@ -1,8 +1,10 @@
 package capture
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -67,7 +69,7 @@ func (c *Capture) Fit(opt Options) (*Replay, error) {
 	}
 	f.missingNamespaces()
 	f.podChanges()
-	slices.SortStableFunc(f.writes, func(a, b placed) int { return int(a.stage - b.stage) })
+	slices.SortStableFunc(f.writes, func(a, b placed) int { return cmp.Or(cmp.Compare(a.stage, b.stage), a.address.Compare(b.address)) })
 	for n, w := range f.writes {
 		w.Barrier = w.Barrier || n+1 == len(f.writes) || f.writes[n+1].stage != w.stage
 		f.out.Writes = append(f.out.Writes, w.Write)
@@ -93,10 +95,11 @@ type fitting struct {
 	err        error
 }
 
-// placed is a write with the stage that it belongs to.
+// placed is a write with its place among the others.
 type placed struct {
 	Write
-	stage stage
+	stage   stage
+	address netip.Addr // that istiod had given a ServiceEntry; the zero value comes before all others
 }
 
 // real reports whether the target is somebody's cluster.
@@ -149,6 +152,12 @@ func (f *fitting) item(i item) {
 		f.slice(i, o)
 	case *corev1.Pod:
 		f.pod(i, o)
+	case *unstructured.Unstructured:
+		if i.kind.name == "ServiceEntry" {
+			f.serviceEntry(i, o)
+			return
+		}
+		f.write(i, o)
 	default:
 		f.write(i, i.object)
 	}
@@ -156,6 +165,13 @@ func (f *fitting) item(i item) {
 
 // System namespaces are there before anything is reproduced.
 const rootNamespace = "istio-system"
+
+// isInstalled reports whether a name is of what Istio's charts install besides gateways.
+func isInstalled(name string) bool {
+	return slices.ContainsFunc([]string{"istiod", "istio-reader", "istio-cni", "ztunnel"}, func(p string) bool {
+		return name == p || strings.HasPrefix(name, p+"-")
+	})
+}
 
 func isKube(ns string) bool { return strings.HasPrefix(ns, "kube-") }
 
@@ -172,6 +188,8 @@ func (f *fitting) misplaced(i item) string {
 		return "is what every cluster has of its own"
 	case i.kind.name == "ServiceAccount" && name == "default":
 		return "is what every namespace has of its own"
+	case ns == rootNamespace && (i.kind.name == "Service" || i.kind.name == "ServiceAccount" || strings.HasPrefix(i.kind.name, "Endpoint")) && isInstalled(name):
+		return "is of Istio's own installation"
 	case i.kind.name == "ConfigMap" && ns == rootNamespace:
 		return "configures the istiod of that cluster"
 	case i.kind.name == "GatewayClass" && strings.HasPrefix(controllerOf(i.object), "istio.io/"):
@@ -220,7 +238,26 @@ func (f *fitting) write(i item, o runtime.Object) {
 }
 
 func (f *fitting) place(k *kind, o runtime.Object) {
-	f.writes = append(f.writes, placed{Write{Group: k.group, Kind: k.name, Object: o}, k.stage})
+	f.writes = append(f.writes, placed{Write: Write{Group: k.group, Kind: k.name, Object: o}, stage: k.stage})
+}
+
+// serviceEntry fits a ServiceEntry. istiod gives addresses to those without one, the next that is free to the next that it
+// sees (Istio pilot/pkg/controllers/ipallocate, prefixUse.allocateNext), so they are written one by one, in the order of
+// the addresses that they had.
+func (f *fitting) serviceEntry(i item, o *unstructured.Unstructured) {
+	out := o.DeepCopy()
+	delete(out.Object, "status")
+	f.write(i, out)
+	given, _, _ := unstructured.NestedSlice(o.Object, "status", "addresses")
+	for _, g := range given {
+		entry, _ := g.(map[string]any)
+		text, _ := entry["value"].(string)
+		if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
+			w := &f.writes[len(f.writes)-1]
+			w.address, w.Barrier = a, true
+			return
+		}
+	}
 }
 
 func (f *fitting) namespace(i item, o *corev1.Namespace) {

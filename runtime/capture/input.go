@@ -10,23 +10,27 @@ import (
 	"io"
 )
 
-// The bounds of a file. A cluster of 50,000 pods, as kubectl writes it, has about 200 MB.
+// limits bound a file.
+type limits struct {
+	bytes   int64 // that are read, unpacked
+	objects int   // those left out included
+}
+
+// usual are the limits of [Read]. A cluster of 50,000 pods, as kubectl writes it, has about 200 MB.
+var usual = limits{bytes: 256 << 20, objects: 500_000}
+
 const (
-	// maxBytes is how much is read of a file, unpacked.
-	maxBytes = 256 << 20
 	// maxObjectBytes is the size above which an object is left out: an api-server takes no larger one
 	// (k8s.io/apiserver/pkg/server/config.go, MaxRequestBodyBytes).
 	maxObjectBytes = 3 << 20
-	// maxObjects bounds the number of objects, those left out included.
-	maxObjects = 500_000
 	// maxValues and maxDepth bound what an object is made of, with its aliases written out.
 	maxValues = 100_000
 	maxDepth  = 100
 )
 
 var (
-	errTooLong = fmt.Errorf("is too long: more than %d MB, unpacked", maxBytes>>20)
-	errTooMany = fmt.Errorf("holds too many objects: more than %d", maxObjects)
+	errTooLong = fmt.Errorf("is too long: more than %d MB, unpacked", usual.bytes>>20)
+	errTooMany = fmt.Errorf("holds too many objects: more than %d", usual.objects)
 	errNotText = errors.New("is not text: want YAML or JSON, or either packed by gzip")
 )
 
@@ -52,7 +56,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // open unpacks what is packed and returns the text, without a byte order mark.
-func open(ctx context.Context, in io.Reader) (*bufio.Reader, error) {
+func open(ctx context.Context, in io.Reader, most int64) (*bufio.Reader, error) {
 	raw := bufio.NewReader(in)
 	if head, err := raw.Peek(2); err == nil && head[0] == 0x1f && head[1] == 0x8b {
 		z, err := gzip.NewReader(raw)
@@ -63,28 +67,34 @@ func open(ctx context.Context, in io.Reader) (*bufio.Reader, error) {
 	} else {
 		in = raw
 	}
-	text := bufio.NewReaderSize(&bounded{ctx, in, maxBytes}, 64<<10)
-	if bom, err := text.Peek(3); err == nil && string(bom) == "\xef\xbb\xbf" {
-		if _, err := text.Discard(len(bom)); err != nil {
-			return nil, err
-		}
+	text := bufio.NewReaderSize(&bounded{ctx, in, most}, 64<<10)
+	bom, err := text.Peek(3)
+	switch {
+	case errors.Is(err, io.EOF):
+		return text, nil
+	case err == nil && string(bom) == "\xef\xbb\xbf":
+		_, err = text.Discard(len(bom))
 	}
-	return text, nil
+	return text, err
 }
 
-// isJSON reports whether the text begins as JSON does.
+// isJSON reports whether the text begins as JSON does. YAML in flow style begins with a brace too, but hardly with a quote
+// behind it.
 func isJSON(text *bufio.Reader) (bool, error) {
-	for {
-		c, err := text.ReadByte()
-		if errors.Is(err, io.EOF) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
-			continue
-		}
-		return c == '{' || c == '[', text.UnreadByte()
+	head, err := text.Peek(1 << 10)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
 	}
+	head = bytes.TrimLeft(head, " \t\r\n")
+	if len(head) == 0 {
+		return false, nil
+	}
+	next := bytes.TrimLeft(head[1:], " \t\r\n")
+	switch {
+	case head[0] == '{':
+		return len(next) == 0 || next[0] == '"' || next[0] == '}', nil
+	case head[0] == '[':
+		return len(next) == 0 || next[0] == ']' || next[0] == '{' && bytes.HasPrefix(bytes.TrimLeft(next[1:], " \t\r\n"), []byte(`"`)), nil
+	}
+	return false, nil
 }

@@ -144,104 +144,16 @@ func proxyArgs(args []string) []string {
 
 // metadataEnv are the variables of a proxy that become its node metadata (Istio pkg/bootstrap/config.go, the prefix
 // ISTIO_META_) and change what istiod sends it. Others name the mesh that it was in.
-var metadataEnv = map[string]string{
-	"ISTIO_META_DNS_CAPTURE":            "DNS_CAPTURE",
-	"ISTIO_META_DNS_AUTO_ALLOCATE":      "DNS_AUTO_ALLOCATE",
-	"ISTIO_META_ENABLE_HBONE":           "ENABLE_HBONE",
-	"ISTIO_META_HTTP10":                 "HTTP10",
-	"ISTIO_META_INTERCEPTION_MODE":      "INTERCEPTION_MODE",
-	"ISTIO_META_NETWORK":                "NETWORK",
-	"ISTIO_META_REQUESTED_NETWORK_VIEW": "REQUESTED_NETWORK_VIEW",
-	"ISTIO_META_UNPRIVILEGED_POD":       "UNPRIVILEGED_POD",
+var metadataEnv = []string{
+	"ISTIO_META_DNS_AUTO_ALLOCATE", "ISTIO_META_DNS_CAPTURE", "ISTIO_META_ENABLE_HBONE", "ISTIO_META_HTTP10", "ISTIO_META_INTERCEPTION_MODE",
+	"ISTIO_META_NETWORK", "ISTIO_META_REQUESTED_NETWORK_VIEW", "ISTIO_META_UNPRIVILEGED_POD", "ISTIO_META_WORKLOAD_NAME",
 }
 
 func proxyEnv(env []corev1.EnvVar) []corev1.EnvVar {
 	var out []corev1.EnvVar
 	for _, e := range env {
-		if metadataEnv[e.Name] != "" && e.ValueFrom == nil && e.Value != "" {
+		if slices.Contains(metadataEnv, e.Name) && e.ValueFrom == nil && e.Value != "" {
 			out = append(out, corev1.EnvVar{Name: e.Name, Value: e.Value})
-		}
-	}
-	return out
-}
-
-// ClassOf returns the class of the proxy in a pod, and false if there is none. Istio's charts and its injector mark their
-// proxies with labels, annotations and the arguments of the container istio-proxy (Istio manifests/charts/*, the
-// injection templates).
-func ClassOf(p *corev1.Pod) (runtime.ProxyClass, bool) {
-	i := slices.IndexFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool { return c.Name == proxyContainer })
-	if i < 0 {
-		return "", false
-	}
-	proxy := slices.Concat(p.Spec.InitContainers, p.Spec.Containers)[i]
-	for _, a := range proxy.Args {
-		switch a {
-		case "ztunnel":
-			return runtime.ClassZtunnel, true
-		case "waypoint":
-			return runtime.ClassWaypoint, true
-		case "router":
-			return runtime.ClassGateway, true
-		case "sidecar":
-			return runtime.ClassSidecar, true
-		}
-	}
-	return classOfLabels(p, len(p.Spec.Containers) == 1 && p.Spec.Containers[0].Name == proxyContainer), true
-}
-
-// classOfLabels is the class where the container does not say it. A pod of a proxy alone is no sidecar.
-func classOfLabels(p *corev1.Pod, alone bool) runtime.ProxyClass {
-	managed := p.Labels["gateway.istio.io/managed"]
-	class := p.Labels["gateway.networking.k8s.io/gateway-class-name"]
-	templates := strings.Split(p.Annotations["inject.istio.io/templates"], ",")
-	switch {
-	case p.Labels["app"] == "ztunnel" || p.Labels["app.kubernetes.io/name"] == "ztunnel":
-		return runtime.ClassZtunnel
-	case managed == "istio.io-mesh-controller" || strings.HasSuffix(class, "-waypoint") || slices.Contains(templates, "waypoint"):
-		return runtime.ClassWaypoint
-	case managed != "" || class != "" || slices.Contains(templates, "gateway") || slices.Contains(templates, "kube-gateway") || alone:
-		return runtime.ClassGateway
-	}
-	return runtime.ClassSidecar
-}
-
-// workload is the name of what the pod is one of: its Deployment, or what it says of itself (Istio
-// pkg/kube/controllers, GetDeployMetaFromPod).
-func workload(p *corev1.Pod) string {
-	for _, o := range p.OwnerReferences {
-		if o.Controller == nil || !*o.Controller {
-			continue
-		}
-		if hash := p.Labels["pod-template-hash"]; o.Kind == "ReplicaSet" && hash != "" {
-			return strings.TrimSuffix(o.Name, "-"+hash)
-		}
-		return o.Name
-	}
-	for _, key := range []string{"service.istio.io/workload-name", "service.istio.io/canonical-name", "app.kubernetes.io/name", "app"} {
-		if v := p.Labels[key]; v != "" {
-			return v
-		}
-	}
-	return p.Name
-}
-
-// proxyOf is the XDS client in a pod, without its locality.
-func proxyOf(p *corev1.Pod, class runtime.ProxyClass) runtime.Proxy {
-	out := runtime.Proxy{
-		Class: class, Namespace: p.Namespace, Name: p.Name, IP: p.Status.PodIP, Node: p.Spec.NodeName,
-		ServiceAccount: p.Spec.ServiceAccountName, App: workload(p), Labels: p.Labels,
-	}
-	if out.ServiceAccount == "" {
-		out.ServiceAccount = "default"
-	}
-	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
-		for _, e := range c.Env {
-			if key := metadataEnv[e.Name]; c.Name == proxyContainer && key != "" {
-				if out.Metadata == nil {
-					out.Metadata = map[string]string{}
-				}
-				out.Metadata[key] = e.Value
-			}
 		}
 	}
 	return out

@@ -28,8 +28,8 @@ func (f *fitting) pod(i item, o *corev1.Pod) {
 	if f.real() {
 		f.readdress(i, out)
 	}
-	if class, ok := ClassOf(o); ok {
-		f.proxy(o, class, out.Annotations[runtime.AnnotationIP])
+	if proxy, ok := runtime.PodProxy(o); ok {
+		f.proxy(proxy, out)
 	}
 	f.place(i.kind, out)
 	if o.Labels[runtime.LabelRole] != runtime.RoleNodeAgent { // which is its node's
@@ -109,10 +109,9 @@ func (f *fitting) node(o *corev1.Pod) {
 }
 
 // proxy adds the proxy of a pod, in the locality of its node.
-func (f *fitting) proxy(o *corev1.Pod, class runtime.ProxyClass, ip string) {
-	p := proxyOf(o, class)
-	p.Node, p.IP, p.Pod = nodeName(o), ip, true
-	if n := f.nodes[o.Spec.NodeName]; n != nil {
+func (f *fitting) proxy(p runtime.Proxy, made *corev1.Pod) {
+	p.Node, p.IP, p.Pod = made.Spec.NodeName, made.Annotations[runtime.AnnotationIP], true
+	if n := f.nodes[p.Node]; n != nil {
 		p.Zone, p.Region = n.Labels[corev1.LabelTopologyZone], n.Labels[corev1.LabelTopologyRegion]
 	}
 	f.out.Proxies = append(f.out.Proxies, p)

@@ -22,12 +22,14 @@ var ErrNothing = errors.New("holds no object that istiod reads")
 // Read reads a file: YAML of any number of documents, JSON, or either packed by gzip; objects by themselves or in Lists.
 // An error means that the file as a whole cannot be read, that ctx was done, or [ErrNothing], with which the capture says
 // what was left out. Memory and time are bounded, whatever the file holds.
-func Read(ctx context.Context, in io.Reader) (*Capture, error) {
-	text, err := open(ctx, in)
+func Read(ctx context.Context, in io.Reader) (*Capture, error) { return readWithin(ctx, in, usual) }
+
+func readWithin(ctx context.Context, in io.Reader, most limits) (*Capture, error) {
+	text, err := open(ctx, in, most.bytes)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{capture: &Capture{}}
+	r := &reader{capture: &Capture{}, most: most.objects}
 	ok, err := isJSON(text)
 	switch {
 	case err != nil:
@@ -49,6 +51,7 @@ func Read(ctx context.Context, in io.Reader) (*Capture, error) {
 type reader struct {
 	capture *Capture
 	objects int
+	most    int // objects
 }
 
 // yaml reads all chunks. One that cannot be read does not keep the others from it.
@@ -89,7 +92,7 @@ func (r *reader) bad(line int, format string, args ...any) error {
 }
 
 func (r *reader) count() error {
-	if r.objects++; r.objects > maxObjects {
+	if r.objects++; r.objects > r.most {
 		return errTooMany
 	}
 	return nil
@@ -177,6 +180,9 @@ func (r *reader) json(text io.Reader) error {
 }
 
 func jsonError(dec *json.Decoder, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("is not JSON: %w, at byte %d", err, dec.InputOffset())
 	}

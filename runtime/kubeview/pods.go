@@ -39,19 +39,23 @@ func (p *Pods) Follow(ctx context.Context, namespace, selector string, handle fu
 	}
 	informer := informers.NewSharedInformerFactoryWithOptions(p.client, 0, informers.WithNamespace(namespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector })).Core().V1().Pods().Informer()
+	var one sync.Mutex // at a time
 	tell := func(o any, gone bool) {
 		if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
 			o = last.Obj
 		}
 		if pod, ok := o.(*corev1.Pod); ok {
+			one.Lock()
+			defer one.Unlock()
 			handle(runtime.LivePod{Pod: pod, Gone: gone})
 		}
 	}
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	told, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { tell(o, false) },
 		UpdateFunc: func(_, o any) { tell(o, false) },
 		DeleteFunc: func(o any) { tell(o, true) },
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -61,7 +65,12 @@ func (p *Pods) Follow(ctx context.Context, namespace, selector string, handle fu
 	defer stop()
 	first, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
-	if !cache.WaitForCacheSync(first.Done(), informer.HasSynced) && ctx.Err() == nil {
+	switch {
+	case cache.WaitForCacheSync(first.Done(), told.HasSynced):
+		one.Lock()
+		handle(runtime.LivePod{Synced: true})
+		one.Unlock()
+	case ctx.Err() == nil:
 		return fmt.Errorf("the api-server did not list the pods: %w", context.Cause(first))
 	}
 	<-ctx.Done()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,12 +33,17 @@ func TestFollow(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				what := "+"
-				if p.Gone {
+				switch {
+				case p.Synced:
+					told = append(told, "synced")
+					return
+				case p.Gone:
 					what = "-"
 				}
 				told = append(told, what+p.Pod.GetName())
 			})
 		}()
+		time.Sleep(time.Second) // client-go looks every 100 ms whether all has been told
 		synctest.Wait()
 		pods := client.CoreV1().Pods("a")
 		if _, err := pods.Create(ctx, pod("web-1", "web"), metav1.CreateOptions{}); err != nil {
@@ -52,7 +58,7 @@ func TestFollow(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if want := []string{"+web-0", "+web-1", "-web-0"}; !slices.Equal(told, want) {
+		if want := []string{"+web-0", "synced", "+web-1", "-web-0"}; !slices.Equal(told, want) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})

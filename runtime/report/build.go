@@ -15,6 +15,8 @@ type Input struct {
 	Plan    []Planned
 	Writes  []Write
 	Sync    []SyncCheck
+	Oracle  []OracleCheck
+	Istiods []Istiod
 	Cleanup error // what the cleanup could not remove; it makes the exit code [runtime.ExitCleanup] where nothing is worse
 }
 
@@ -31,6 +33,8 @@ func Build(in Input) *Report {
 		Plan:     list(in.Plan),
 		Writes:   list(in.Writes),
 		Sync:     list(in.Sync),
+		Oracle:   list(in.Oracle),
+		Istiods:  list(in.Istiods),
 		Readings: finite(o.Readings),
 	}
 	r.Run.Params, r.Run.Command = list(r.Run.Params), list(r.Run.Command)
@@ -79,6 +83,9 @@ func stage(s runtime.StageOutcome) Stage {
 	}
 	if s.LastErr != nil {
 		out.LastError = s.LastErr.Error()
+	}
+	for _, p := range s.Curve {
+		out.Curve = append(out.Curve, CurvePoint{p.At, Seconds(p.Took)})
 	}
 	return out
 }

@@ -27,6 +27,11 @@ func (r *Report) show(path string, typ runtime.MeasureType) string {
 	if !ok {
 		return "-"
 	}
+	return showValue(path, typ, v)
+}
+
+// showValue prints a value of a measure by its declared type.
+func showValue(path string, typ runtime.MeasureType, v float64) string {
 	switch {
 	case typ == runtime.Duration:
 		return duration(time.Duration(v * float64(time.Second)))

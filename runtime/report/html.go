@@ -29,6 +29,7 @@ type page struct {
 	*Report
 	Timeline    timeline
 	Convergence []bars
+	Curves      curves
 	Measures    []measureRow
 }
 
@@ -37,7 +38,7 @@ type measureRow struct{ Path, Value, Doc string }
 
 // WriteHTML writes the report as one HTML page that loads nothing else.
 func (r *Report) WriteHTML(w io.Writer) error {
-	p := page{Report: r, Timeline: newTimeline(r), Measures: r.measureRows()}
+	p := page{Report: r, Timeline: newTimeline(r), Curves: newCurves(r.Stages), Measures: r.measureRows()}
 	for _, kind := range runtime.ChangeKinds {
 		if b, ok := r.convergenceBars(string(kind)); ok {
 			p.Convergence = append(p.Convergence, b)

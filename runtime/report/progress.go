@@ -17,13 +17,15 @@ const plainEvery = 10 * time.Second
 
 // ProgressConfig sets up a [Progress]. Out and Clock are needed.
 type ProgressConfig struct {
-	Out    io.Writer // standard error
-	Clock  runtime.Clock
-	Live   bool       // Out is a terminal: two lines at its bottom are redrawn in place
-	Color  bool       // ANSI colours, where Live
-	Quiet  bool       // no progress at all; what is written to it still passes through
-	Width  func() int // columns of the terminal, asked at each redraw; nil or a result below 20 means 80
-	Phases []string   // the scenario's phases in order, to say "2 of 4"
+	Out   io.Writer // standard error
+	Clock runtime.Clock
+	Live  bool       // Out is a terminal: two lines at its bottom are redrawn in place
+	Color bool       // ANSI colours, where Live
+	Quiet bool       // no progress at all; what is written to it still passes through
+	Width func() int // columns of the terminal, asked at each redraw; nil or a result below 20 means 80
+	// Results is where result lines go, standard output; nil if that is the terminal which Out is, too.
+	Results io.Writer
+	Phases  []string // the scenario's phases in order, to say "2 of 4"
 }
 
 // Progress shows a run while it lasts. It implements [runtime.Observer], and io.Writer for log lines, which on a
@@ -96,6 +98,20 @@ func (p *Progress) Write(b []byte) (int, error) {
 		p.emit(line)
 	}
 	return len(b), nil
+}
+
+// Result implements [runtime.Results].
+func (p *Progress) Result(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	line = clean(line)
+	switch {
+	case p.cfg.Quiet:
+	case p.cfg.Results != nil:
+		_, _ = fmt.Fprintln(p.cfg.Results, line)
+	default:
+		p.emit(line)
+	}
 }
 
 // Close takes the redrawn lines off the screen and gives the cursor back. After it only Write does anything.

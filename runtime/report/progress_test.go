@@ -37,6 +37,7 @@ func play(p *Progress, clock *testClock) {
 	tick(11*time.Second, runtime.Readings{
 		"pods.ready": int64(900), "pods.desired": int64(1200), "xds.synced": int64(12), "xds.desired": int64(70),
 		"writer.done": int64(4400), "pushes.responses": int64(25), "xds.disconnects": int64(2),
+		"pushes.resources": int64(1500), "pushes.bytes": int64(2_400_000),
 	})
 	event(12*time.Second, "mesh", "createNamespaces", runtime.StatusPassed, nil)
 	event(12*time.Second, "mesh", "", runtime.StatusPassed, nil)
@@ -67,7 +68,7 @@ func TestPlainProgress(t *testing.T) {
 	p.Close()
 	want := `00:00  mesh started (1 of 2)
 level=WARN msg="istiod refused a stream" proxy=a.b
-00:11  pods 900/1,200 · xds 12/70 · pushes 25 (2.5/s) · writes 4,400 (400/s) · disconnects 2
+00:11  pods 900/1,200 · xds 12/70 · pushes 25 (2.5/s) · writes 4,400 (400/s) · disconnects 2 · resources 1,500 · 2.4 MB
 00:12  mesh › createNamespaces passed in 12.0s
 00:12  mesh passed in 12.0s
 00:12  churn started (2 of 2)

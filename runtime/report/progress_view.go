@@ -128,6 +128,12 @@ func (p *Progress) status() string {
 			parts = append(parts, c.what+" "+count(n))
 		}
 	}
+	if n, ok := p.readings["pushes.resources"].(int64); ok && n != 0 {
+		parts = append(parts, "resources "+count(n))
+	}
+	if n, ok := p.readings["pushes.bytes"].(int64); ok && n != 0 {
+		parts = append(parts, size(n))
+	}
 	if len(parts) == 0 {
 		return "nothing measured yet"
 	}

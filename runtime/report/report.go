@@ -21,6 +21,8 @@ type Report struct {
 	Writes     []Write        `json:"writes"`
 	Stages     []Stage        `json:"stages"`
 	Sync       []SyncCheck    `json:"sync"`
+	Oracle     []OracleCheck  `json:"oracle"`
+	Istiods    []Istiod       `json:"istiods"`
 	Readings   map[string]any `json:"readings"` // by measure path; durations in seconds
 }
 
@@ -130,7 +132,8 @@ type Write struct {
 	Superseded int64    `json:"superseded"` // merged into a later write of the same object
 	Failed     int64    `json:"failed"`
 	Dropped    int64    `json:"dropped"`
-	Requests   int64    `json:"requests"` // sent, repeats included
+	Stored     int64    `json:"stored,omitempty"` // of those done: written past the api-server
+	Requests   int64    `json:"requests"`         // sent, repeats included
 	Retries    int64    `json:"retries"`
 	Latency    Quantile `json:"latencySeconds"` // of requests that succeeded
 }
@@ -144,6 +147,14 @@ type Stage struct {
 	Mean      Seconds  `json:"mean"` // of those that were done, as the next
 	Time      Quantile `json:"seconds"`
 	LastError string   `json:"lastError,omitempty"`
+	// Curve shows how the time grew: with the number of routes, for a probe. It is thinned to a thousand points.
+	Curve []CurvePoint `json:"curve,omitempty"`
+}
+
+// CurvePoint is one of a stage: how many there were, and how long it took.
+type CurvePoint struct {
+	At   int     `json:"at"`
+	Took Seconds `json:"seconds"`
 }
 
 // Seconds is a duration that JSON holds as a number of seconds, down to the nanosecond.

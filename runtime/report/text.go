@@ -167,6 +167,8 @@ func thresholdCell(th Threshold) cell {
 func (t *text) result(where string) {
 	t.line("")
 	t.sync()
+	t.oracle()
+	t.istiods()
 	for _, reason := range t.Verdict.Reasons {
 		t.paragraph("✗ ", clean(reason), red)
 	}

@@ -23,6 +23,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
+
+	_ "github.com/plscript/plscript/runtime/dump" // for the types that a dump may hold as text
 )
 
 // Loaded is a dump as Envoy would hold it.
