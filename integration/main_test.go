@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,7 +122,7 @@ func (b *buffer) String() string {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(binary, args...), out: t.TempDir(), stdout: &buffer{}, stderr: &buffer{}, done: make(chan struct{})}
-	if args[0] == "run" {
+	if slices.Contains([]string{"run", "adsc", "impersonate", "prober"}, args[0]) {
 		p.Args = append(p.Args, "--out", p.out)
 	}
 	p.Stdout, p.Stderr = p.stdout, p.stderr

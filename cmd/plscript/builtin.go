@@ -9,10 +9,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/plscript/plscript/cmd/plscript/builtin"
 	"github.com/plscript/plscript/lang"
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
-	"github.com/plscript/plscript/scenarios/builtin"
 )
 
 // builtinPrefix marks the name of a built-in scenario where a file is expected.

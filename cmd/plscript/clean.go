@@ -111,9 +111,13 @@ func cleanTarget(ctx context.Context, t *target, runID string) error {
 	if err != nil {
 		return err
 	}
-	left, err := apiwriter.Clean(ctx, apiwriter.CleanConfig{
+	cfg := apiwriter.CleanConfig{
 		REST: t.rest, RunID: runID, Finalize: !controllers, Clock: wallClock{}, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	if t.box != nil {
+		cfg.Store = t.box.EtcdEndpoint()
+	}
+	left, err := apiwriter.Clean(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (s *system) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			s.runCommand(), s.validateCommand(), s.planCommand(), s.showCommand(), s.adscCommand(), s.proberCommand(), s.gatewayCommand(), s.docsCommand(), s.initCommand(), s.matrixCommand(), s.schemaCommand(), s.importCommand(), s.sandboxCommand(), s.cleanCommand(), s.dumpCommand(),
+			s.runCommand(), s.validateCommand(), s.planCommand(), s.showCommand(), s.adscCommand(), s.impersonateCommand(), s.proberCommand(), s.gatewayCommand(), s.docsCommand(), s.initCommand(), s.matrixCommand(), s.schemaCommand(), s.importCommand(), s.sandboxCommand(), s.cleanCommand(), s.captureCommand(), s.recordCommand(), s.reproduceCommand(), s.dumpCommand(), s.compareCommand(), s.startupCommand(),
 		},
 	}
 }

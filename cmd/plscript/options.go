@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,8 +12,10 @@ import (
 type runOptions struct {
 	target   targetOptions
 	out      string
+	metrics  string // host:port where Prometheus finds the measures, "" for nowhere
 	writer   string // "api", "store" or ""
 	keep     bool
+	live     bool // the run starts pods in a cluster that is in use: what runs there is no obstacle, and istiod is not needed
 	quiet    bool
 	level    slog.Level
 	jsonLogs bool
@@ -45,6 +48,11 @@ func (s *system) runOptions(c *cli.Context) (runOptions, error) {
 		opt.jsonLogs = true
 	default:
 		return opt, usage("--log-format %s: want text or json", f)
+	}
+	if opt.metrics = c.String("metrics-address"); opt.metrics != "" {
+		if _, _, err := net.SplitHostPort(opt.metrics); err != nil {
+			return opt, usage("--metrics-address %s: want host:port, as in 127.0.0.1:9464", opt.metrics)
+		}
 	}
 	if opt.out == "" {
 		return opt, usage("--out: want a folder")

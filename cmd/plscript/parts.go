@@ -22,17 +22,19 @@ func (r *session) newParts(ctx context.Context) error {
 		return err
 	}
 	clock := wallClock{}
-	r.pool = xdspool.New(xdspool.Config{
-		Addresses: r.target.addresses(), Auth: poolAuth(r.auth), Clock: clock, Rand: newJitter(), Notify: r.signal, Log: r.log,
-		IstioVersion: r.target.version, ClusterID: r.clusterID(), Metadata: r.metadata(),
-	})
+	if err := r.newAsks(); err != nil {
+		return err
+	}
+	pool, err := r.poolConfig()
+	if err != nil {
+		return err
+	}
+	r.pool = xdspool.New(pool)
+	r.auditor = r.newAuditor()
 	if r.hasAPI() {
 		if err := r.newClusterParts(ctx); err != nil {
 			return err
 		}
-	}
-	if err := r.newAsks(); err != nil {
-		return err
 	}
 	if r.self, err = newSelfMeter(clock); err != nil {
 		return err
@@ -94,11 +96,14 @@ func (r *session) runtimeParts() runtime.Parts {
 	p := runtime.Parts{
 		RunID: r.id, Clock: wallClock{}, Proxies: r.pool, Changes: r.pool, Meters: []runtime.Meter{r.pool, r.self},
 		Stages: r.stages, Services: r.services(),
-		Signal: r.signal, Observer: r.progress, Tick: r.progress.Tick, Log: r.log, PhaseEnded: r.checkSync,
+		Signal: r.signal, Observer: r.progress, Tick: r.tick, Log: r.log, PhaseEnded: r.phaseEnded,
 	}
 	if r.hasAPI() {
 		p.Writer, p.Objects = r.cluster.Writer(), r.view
 		p.Meters = append(p.Meters, r.writer, r.cluster)
+	}
+	if r.auditor != nil {
+		p.Meters = append(p.Meters, r.auditor)
 	}
 	if r.meter != nil {
 		p.Meters, p.Metrics = append(p.Meters, r.meter), r.meter
@@ -108,12 +113,12 @@ func (r *session) runtimeParts() runtime.Parts {
 
 // services are what the target offers to actions besides the writer and the proxies.
 func (r *session) services() runtime.Services {
-	s := runtime.Services{Files: outputs{r.dir}, Certificates: r.asks.certificates}
+	s := runtime.Services{Files: outputs{r.dir}, Certificates: r.asks.certificates, Results: r.progress}
 	if r.asks.injector != nil {
 		s.Injector = r.asks.injector
 	}
 	if r.hasAPI() {
-		s.Pods = r.pods
+		s.Pods, s.Readiness = r.pods, r.cluster
 		s.Dumps = dumps{&dumper{target: r.target, metadata: r.opt.target.metadata, insecure: r.opt.target.insecure, admin: dumpAdminPort, log: r.log}, r.dir}
 	}
 	if box := r.target.box; box != nil {

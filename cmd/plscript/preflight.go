@@ -16,7 +16,7 @@ import (
 // preflight refuses a target that holds what is not plscript's: a load test must not meet a mesh that someone uses. A
 // sandbox of the run's own needs no look, nor does a scenario that writes nothing.
 func (r *session) preflight(ctx context.Context) error {
-	if r.target.private || r.opt.target.yes != "" || !r.plansWrites() {
+	if r.target.private || r.opt.live || r.opt.target.yes != "" || !r.plansWrites() {
 		return nil
 	}
 	foreign, err := foreignObjects(ctx, r.target)

@@ -12,7 +12,8 @@ import (
 func (r *session) poolConfig() (xdspool.Config, error) {
 	p := r.scenario.Proxies
 	cfg := xdspool.Config{
-		Auth: poolAuth(r.auth), Clock: wallClock{}, Rand: newJitter(), Notify: r.signal, Log: r.log, Stages: r.stages,
+		Auth: poolAuth(r.auth), Clock: wallClock{}, Rand: newJitter(), Notify: r.signal, Log: r.log,
+		Certificates: r.asks.certificates, Stages: r.stages,
 		IstioVersion: r.target.version, ClusterID: r.clusterID(), Metadata: r.metadata(),
 		Lookup: net.DefaultResolver.LookupHost, ConnectRate: p.ConnectRate.At(0), StreamsPerConnection: p.StreamsPerConnection,
 		Fidelity: xdspool.Fidelity{

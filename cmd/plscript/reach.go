@@ -30,27 +30,44 @@ import (
 // reachTimeout is how long each step of the check may take.
 const reachTimeout = 5 * time.Second
 
-// reach finds out whether istiod can be talked to at the address and in the way that the flags say, before a run waits
-// for streams that cannot come. The sandbox's own is known to be there.
+// unreachable is an istiod that cannot be talked to in the way that the flags say.
+func (t *target) unreachable(err error) error { return fmt.Errorf("istiod at %s: %w", t.xds, err) }
+
+// reach finds out whether anything speaks the protocol at istiod's address, before a run waits for streams that cannot
+// come. The sandbox's own istiod is known to be there, and a run that only starts pods needs none.
 func (r *session) reach(ctx context.Context) error {
-	if r.target.box != nil {
+	if r.target.box != nil || r.opt.live {
 		return nil
 	}
-	wrap := func(err error) error { return fmt.Errorf("istiod at %s: %w", r.target.xds, err) }
-	conn, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(ctx, "tcp", r.target.xds)
+	conn, err := r.target.dial(ctx)
 	if err != nil {
-		return wrap(explainDial(err))
+		return err
 	}
 	defer conn.Close()
+	if secure(r.target.auth) {
+		return nil
+	}
+	if err := checkPlaintext(conn); err != nil {
+		return r.target.unreachable(err)
+	}
+	return nil
+}
+
+// dial connects to istiod; the connection is good for a short exchange.
+func (t *target) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(ctx, "tcp", t.xds)
+	if err != nil {
+		return nil, t.unreachable(explainDial(err))
+	}
 	if err := conn.SetDeadline(time.Now().Add(reachTimeout)); err != nil {
-		return wrap(err)
+		return nil, errors.Join(t.unreachable(err), conn.Close())
 	}
-	if !secure(r.target.auth) {
-		if err := checkPlaintext(conn); err != nil {
-			return wrap(err)
-		}
-	}
-	if r.auth == nil {
+	return conn, nil
+}
+
+// welcome finds out whether istiod and the run's credentials fit each other.
+func (r *session) welcome(ctx context.Context) error {
+	if r.target.box != nil || r.auth == nil {
 		return nil
 	}
 	creds, err := r.auth.Credentials(ctx, someProxy)
@@ -58,21 +75,22 @@ func (r *session) reach(ctx context.Context) error {
 	case apierrors.IsNotFound(err): // it has no ServiceAccount; those of the scenario's proxies may
 		return nil
 	case err != nil:
-		return wrap(explainCredentials(err))
+		return r.target.unreachable(explainCredentials(err))
 	}
 	if creds.TLS != nil {
+		conn, err := r.target.dial(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
 		if err := tls.Client(conn, creds.TLS).HandshakeContext(ctx); err != nil {
-			return wrap(explainTLS(err))
+			return r.target.unreachable(explainTLS(err))
 		}
 	}
-	return wrapIf(wrap, checkWelcome(ctx, r.target.xds, creds))
-}
-
-func wrapIf(wrap func(error) error, err error) error {
-	if err == nil {
-		return nil
+	if err := checkWelcome(ctx, r.target.xds, creds); err != nil {
+		return r.target.unreachable(err)
 	}
-	return wrap(err)
+	return nil
 }
 
 // someProxy is who the check says it is: what a plain stream says.

@@ -27,6 +27,7 @@ func runFlags() []cli.Flag {
 	return slices.Concat(loadFlags(), targetFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "help-params", Usage: "list the scenario's parameters, and run nothing"},
 		&cli.StringFlag{Name: "out", Value: "results", Usage: "write reports into a folder of the run's own in `DIR`"},
+		&cli.StringFlag{Name: "metrics-address", Usage: "serve the measures to Prometheus at `HOST:PORT`/metrics while the run lasts; nothing is served unless given"},
 		&cli.StringFlag{Name: "writer", Usage: "`WAY` of all writes: api, or store (straight into a sandbox's etcd); a sandbox's default is store for bulk loads and api for what is measured"},
 		&cli.BoolFlag{Name: "keep", Usage: "leave the sandbox and the objects up"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the verdict"},

@@ -23,6 +23,7 @@ import (
 	"github.com/plscript/plscript/runtime/report"
 	"github.com/plscript/plscript/runtime/xdspool"
 	"github.com/plscript/plscript/runtime/xdspool/auth"
+	"github.com/plscript/plscript/runtime/xdspool/oracle"
 )
 
 // session is one run of one scenario.
@@ -47,14 +48,20 @@ type session struct {
 	pods    *kubeview.Pods
 	meter   istiod.FleetMeter
 	self    *report.SelfMeter
+	auditor *oracle.Auditor // nil unless the scenario wants it
 	stages  *runtime.Stages
 	asks    asks
 	journal *os.File
 	parts   sync.WaitGroup // what runs beside the graph
 
+	exporter *exporter // nil without --metrics-address
+
 	mu         sync.Mutex
 	sync       []report.SyncCheck
-	gatewayIDs []string // of gateway processes, as syncz lists them
+	oracle     []report.OracleCheck
+	istiods    []report.Istiod // when the last phase ended
+	shared     bool            // istiod serves others as well
+	gatewayIDs []string        // of gateway processes, as syncz lists them
 }
 
 // runOne runs a scenario from target to cleanup and prints the verdict. The error is one that the verdict does not show.
@@ -89,11 +96,25 @@ func (r *session) ready(ctx context.Context) error {
 	if err := r.preflight(ctx); err != nil {
 		return err
 	}
+	if err := r.reach(ctx); err != nil {
+		return err
+	}
 	var err error
 	if r.auth, err = r.newAuth(newJitter()); err != nil {
 		return err
 	}
-	return r.reach(ctx)
+	r.shared = r.sharesIstiod(ctx)
+	return r.welcome(ctx)
+}
+
+// sharesIstiod reports whether istiod may serve proxies of others beside those of the run. One that the preflight has
+// looked at does not.
+func (r *session) sharesIstiod(ctx context.Context) bool {
+	if r.target.private || r.plansWrites() || r.target.istiod == nil {
+		return false
+	}
+	proxies, err := r.target.fleet().Syncz(ctx)
+	return err != nil || len(proxies) > 0
 }
 
 // unstarted ends a run that never got to its first step.
@@ -121,6 +142,10 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	if err := r.certify(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if r.exporter, err = r.newExporter(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The cluster's half and the streams outlive an interrupt, as the cleanup needs them.
@@ -145,6 +170,7 @@ func (r *session) execute(ctx context.Context) (*runtime.Outcome, error) {
 	}
 	r.pool.Close()
 	stop()
+	r.closeExporter()
 	r.parts.Wait()
 	return out, nil
 }
@@ -161,6 +187,14 @@ func (r *session) report(part string, err error, cancel context.CancelCauseFunc)
 	}
 }
 
+// results is where lines about what is measured go, but for a terminal that shows the progress as well.
+func (r *session) results() io.Writer {
+	if r.outTTY && r.errTTY {
+		return nil
+	}
+	return r.stdout
+}
+
 func (r *session) newProgress() {
 	var phases []string
 	for _, p := range r.scenario.Phases {
@@ -168,7 +202,7 @@ func (r *session) newProgress() {
 	}
 	r.progress = report.NewProgress(report.ProgressConfig{
 		Out: r.stderr, Clock: wallClock{}, Live: r.errTTY && !r.opt.quiet, Color: r.color(r.errTTY), Quiet: r.opt.quiet,
-		Width: terminalWidth, Phases: phases,
+		Width: terminalWidth, Phases: phases, Results: r.results(),
 	})
 	opt := &slog.HandlerOptions{Level: r.opt.level}
 	var h slog.Handler = slog.NewTextHandler(r.progress, opt)
@@ -191,7 +225,8 @@ func quietClientGo(log *slog.Logger, level slog.Level) {
 // finish writes the reports and prints the verdict.
 func (r *session) finish(out *runtime.Outcome, cleanup error) (runtime.ExitCode, error) {
 	rep := report.Build(report.Input{
-		Info: r.info(), Outcome: out, Plan: report.PlannedWrites(r.loaded.plan), Writes: r.writes(), Sync: r.sync, Cleanup: cleanup,
+		Info: r.info(), Outcome: out, Plan: report.PlannedWrites(r.loaded.plan), Writes: r.writes(), Sync: r.sync,
+		Oracle: r.oracle, Istiods: r.istiods, Cleanup: cleanup,
 	})
 	if err := errors.Join(r.closeWriter(), r.journal.Close(), r.writeFiles(rep)); err != nil {
 		rep.Fail(err)
@@ -234,7 +269,7 @@ func (r *session) writes() []report.Write {
 	var out []report.Write
 	for _, row := range r.writer.Stats().Rows {
 		out = append(out, report.Write{
-			Group: row.Group, Kind: row.Kind, Verb: string(row.Verb), Done: row.Done, Superseded: row.Superseded, Failed: row.Failed, Dropped: row.Dropped,
+			Group: row.Group, Kind: row.Kind, Verb: string(row.Verb), Done: row.Done, Superseded: row.Superseded, Failed: row.Failed, Dropped: row.Dropped, Stored: row.Stored,
 			Requests: row.Requests, Retries: row.Retries,
 			Latency: report.Quantile{P50: report.Seconds(row.P50), P90: report.Seconds(row.P90), P99: report.Seconds(row.P99), Max: report.Seconds(row.Max)},
 		})

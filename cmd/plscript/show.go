@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/plscript/plscript/actions"
+	"github.com/plscript/plscript/cmd/plscript/builtin"
 	"github.com/plscript/plscript/lang"
-	"github.com/plscript/plscript/scenarios/builtin"
 )
 
 func (s *system) showCommand() *cli.Command {

@@ -14,9 +14,21 @@ const (
 	syncEvery = 200 * time.Millisecond
 )
 
+// phaseEnded compares what plscript believes at the end of a phase with what istiod says.
+func (r *session) phaseEnded(ctx context.Context, phase string) {
+	r.checkSync(ctx, phase)
+	r.audit(ctx, phase)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.istiods = nil
+	for _, a := range r.pool.Addresses() {
+		r.istiods = append(r.istiods, report.Istiod{Address: a.Address, Open: a.Open})
+	}
+}
+
 // checkSync compares, at the end of a phase, the pool's streams with istiod's own list of them.
 func (r *session) checkSync(ctx context.Context, phase string) {
-	if r.target.istiod == nil {
+	if r.target.istiod == nil || r.shared {
 		return
 	}
 	var check report.SyncCheck

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"runtime/report":    {"runtime"},
 	"actions":           {"runtime", "runtime/capture", "lang/ir"},
 	"sandbox":           {},
+	"gateway":           {},
 	"scenarios":         {},
 	"deploy":            {},
 	"integration":       {},
