@@ -3,6 +3,7 @@ package expr
 import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 )
 
@@ -10,6 +11,7 @@ import (
 type Call struct {
 	Func string
 	Args []Literal // those written between the parentheses
+	With Literal   // what the result is compared with by == or !=
 }
 
 // Literal is an argument of a [Call].
@@ -33,18 +35,46 @@ func (e *Env) callsIn(a *cel.Ast, text string) []Call {
 		}
 		c := Call{Func: x.AsCall().FunctionName()}
 		for _, arg := range x.AsCall().Args() {
-			at := native.SourceInfo().GetStartLocation(arg.ID())
-			l := Literal{Offset: byteOffset(text, at.Line(), at.Column())}
-			if arg.Kind() == ast.LiteralKind {
-				if s, ok := arg.AsLiteral().(types.String); ok {
-					l.Text, l.Known = string(s), true
-				}
-			}
-			c.Args = append(c.Args, l)
+			c.Args = append(c.Args, literal(native, arg, text))
+		}
+		if other := comparedWith(x); other != nil {
+			c.With = literal(native, other, text)
 		}
 		calls = append(calls, c)
 	}))
 	return calls
+}
+
+func literal(a *ast.AST, x ast.Expr, text string) Literal {
+	at := a.SourceInfo().GetStartLocation(x.ID())
+	l := Literal{Offset: byteOffset(text, at.Line(), at.Column())}
+	if x.Kind() == ast.LiteralKind {
+		if s, ok := x.AsLiteral().(types.String); ok {
+			l.Text, l.Known = string(s), true
+		}
+	}
+	return l
+}
+
+// comparedWith is the other side of the == or != that x is one side of, or nil.
+func comparedWith(x ast.Expr) ast.Expr {
+	at, ok := x.(ast.NavigableExpr)
+	if !ok {
+		return nil
+	}
+	parent, ok := at.Parent()
+	if !ok || parent.Kind() != ast.CallKind {
+		return nil
+	}
+	if op := parent.AsCall().FunctionName(); op != operators.Equals && op != operators.NotEquals {
+		return nil
+	}
+	for _, side := range parent.AsCall().Args() {
+		if side.ID() != x.ID() {
+			return side
+		}
+	}
+	return nil
 }
 
 func (e *Env) has(function string) bool {

@@ -74,7 +74,7 @@ func (e *Env) problem(text string, off int, msg string) Problem {
 		return p
 	}
 	if rest, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
-		p.Message = syntaxError(rest)
+		p.Message = syntaxError(rest, text[:off])
 		return p
 	}
 	p.Message = strings.TrimSpace(strings.SplitN(msg, "\n", 2)[0])
@@ -101,11 +101,11 @@ var phrases = []struct{ cel, words string }{
 // otherLanguages are operators of other languages.
 var otherLanguages = map[string]string{
 	"=":   `to compare, write "=="`,
-	"and": `write "&&"`, "or": `write "||"`, "=>": `write ">="`, "=<": `write "<="`, "<>": `write "!="`,
+	"and": `write "&&"`, "or": `write "||"`, "=>": `write ">="`, "=<": `write "<="`,
 }
 
 // syntaxError shortens the parser's message, which lists every token that it would have taken.
-func syntaxError(msg string) string {
+func syntaxError(msg, before string) string {
 	if strings.Contains(msg, "'<EOF>'") {
 		return "the expression ends too early"
 	}
@@ -113,6 +113,12 @@ func syntaxError(msg string) string {
 		at := strings.TrimSpace(m[1])
 		if meant, ok := otherLanguages[at]; ok {
 			return fmt.Sprintf("syntax error at %q: %s", at, meant)
+		}
+		switch {
+		case at == ">" && strings.HasSuffix(before, "<"):
+			return `syntax error at "<>": write "!="`
+		case strings.HasSuffix(before, "not "):
+			return `syntax error after "not": write "!"`
 		}
 		return fmt.Sprintf("syntax error at %q", at)
 	}
