@@ -43,7 +43,8 @@ const lookupAge = 5 * time.Second
 func newPlace(cfg *Config, name string) *place {
 	p := &place{cfg: cfg}
 	host, port, err := net.SplitHostPort(name)
-	if _, literal := netip.ParseAddr(host); cfg.Lookup != nil && err == nil && literal != nil {
+	// Of the addresses of localhost an istiod, or what forwards to it, listens at one.
+	if _, literal := netip.ParseAddr(host); cfg.Lookup != nil && err == nil && literal != nil && host != "localhost" {
 		p.host, p.port = host, port
 		return p
 	}

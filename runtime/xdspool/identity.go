@@ -121,15 +121,22 @@ func (c *Config) envoyMetadata(m map[string]any, p runtime.Proxy) {
 	if p.Class == runtime.ClassGateway || p.Class == runtime.ClassWaypoint {
 		delete(defaults, "INTERCEPTION_MODE") // nothing is redirected to a gateway
 	}
+	if p.App != "" { // where the injected pod does not name its owner
+		defaults["WORKLOAD_NAME"] = p.App
+		defaults["OWNER"] = fmt.Sprintf("kubernetes://apis/apps/v1/namespaces/%s/deployments/%s", p.Namespace, p.App)
+	}
 	for k, v := range defaults {
 		if _, set := m[k]; !set {
 			m[k] = v
 		}
 	}
 	m["LABELS"] = labels
-	if p.App != "" {
-		m["WORKLOAD_NAME"] = p.App
-		m["OWNER"] = fmt.Sprintf("kubernetes://apis/apps/v1/namespaces/%s/deployments/%s", p.Namespace, p.App)
+	if len(p.Annotations) > 0 {
+		annotations := make(map[string]any, len(p.Annotations))
+		for k, v := range p.Annotations {
+			annotations[k] = v
+		}
+		m["ANNOTATIONS"] = annotations
 	}
 }
 

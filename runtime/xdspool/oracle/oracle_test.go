@@ -188,23 +188,26 @@ func (n notifier) Notify() {
 	}
 }
 
-// TestPoolAgreesWithTheOracle runs the pool and the oracle against the same server, whose only difference between two
-// clients is the resource that it makes for each.
-func TestPoolAgreesWithTheOracle(t *testing.T) {
-	t.Parallel()
-	r := gateway(t)
-	_, address := serve(t, r)
+// syncedGateway is a pool with one gateway, ns/gw, that holds all that the server at the address has for it.
+func syncedGateway(t *testing.T) (pool *xdspool.Pool, address string) {
+	t.Helper()
+	_, address = serve(t, gateway(t))
 	wake := make(notifier, 1)
-	pool := xdspool.New(xdspool.Config{Addresses: []string{address}, Clock: clock{}, Notify: wake, Fidelity: xdspool.Fidelity{Patience: time.Nanosecond}})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- pool.Run(ctx) }()
+	pool = xdspool.New(xdspool.Config{Addresses: []string{address}, Clock: clock{}, Notify: wake, Fidelity: xdspool.Fidelity{Patience: time.Nanosecond}})
+	done := make(chan error, 1)
+	go func() { done <- pool.Run(context.Background()) }()
+	t.Cleanup(func() {
+		pool.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	pool.Want(runtime.Proxy{Class: runtime.ClassGateway, Namespace: "ns", Name: "gw", IP: "10.0.0.1"})
 	for deadline := time.After(20 * time.Second); ; {
 		now := runtime.Readings{}
 		pool.Read(now)
 		if now["xds.synced"] == int64(1) && now["xds.ecds.resources"] == int64(1) && now["xds.sds.resources"] == int64(1) {
-			break
+			return pool, address
 		}
 		select {
 		case <-wake:
@@ -212,6 +215,13 @@ func TestPoolAgreesWithTheOracle(t *testing.T) {
 			t.Fatalf("not synced: %v", now)
 		}
 	}
+}
+
+// TestPoolAgreesWithTheOracle runs the pool and the oracle against the same server, whose only difference between two
+// clients is the resource that it makes for each.
+func TestPoolAgreesWithTheOracle(t *testing.T) {
+	t.Parallel()
+	pool, address := syncedGateway(t)
 	got, err := oracle.Check(t.Context(), pool, address, clock{})
 	if err != nil {
 		t.Fatal(err)
@@ -220,10 +230,7 @@ func TestPoolAgreesWithTheOracle(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("differences (-want +got):\n%s", d)
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	pool.Close()
 	if _, err := pool.Present(t.Context(), "ns/gw"); err == nil {
 		t.Error("a proxy is present after the pool has ended")
 	}

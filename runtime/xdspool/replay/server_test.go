@@ -71,7 +71,8 @@ func url(short string) string {
 	return runtime.XDSTypes[i].URL
 }
 
-// beServer prints the address, and then pushes one endpoint of an assignment for each line that it reads.
+// beServer prints the address, and then for each line that it reads, how many streams there are; unless that is what the
+// line asks for, it pushes one endpoint of an assignment to them.
 func beServer(limit string) error {
 	var n int
 	if _, err := fmt.Sscan(limit, &n); err != nil {
@@ -94,6 +95,10 @@ func beServer(limit string) error {
 	eds := r.Answer(url("eds"))
 	in := bufio.NewScanner(os.Stdin)
 	for i := 0; in.Scan(); i++ {
+		if in.Text() == "streams" {
+			fmt.Println(s.Streams())
+			continue
+		}
 		changed := eds.Resources[0]
 		changed.Resource.Value = append(changed.Resource.Value[:len(changed.Resource.Value):len(changed.Resource.Value)], eds.Resources[1+i%(len(eds.Resources)-1)].Resource.Value...)
 		n, err := s.Push(&discovery.DeltaDiscoveryResponse{TypeUrl: eds.TypeUrl, Resources: []*discovery.Resource{changed}})
