@@ -118,7 +118,7 @@ func TestProcessThatStandsStill(t *testing.T) {
 			go func() {
 				awaitChurn(seen)
 				err := syscall.Kill(pid, syscall.SIGSTOP)
-				time.Sleep(5 * time.Second)
+				time.Sleep(10 * time.Second)
 				stopped <- errors.Join(err, syscall.Kill(pid, syscall.SIGCONT))
 			}()
 			r := run(t, job{id: id, phases: churn, store: storeOf(box, false), rest: cfg})
@@ -140,8 +140,8 @@ func awaitChurn(seen *ledger) {
 	}
 }
 
-// TestAPIServerIsKilled kills it in the middle of the churn and starts it again. An observer may miss what happens
-// while it comes back, so that only the account and the final state are compared.
+// TestAPIServerIsKilled kills it in the middle of the load and again in the middle of the churn, and starts it again each
+// time. An observer may miss what happens while it comes back, so that only the account and the final state are compared.
 func TestAPIServerIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real sandbox")
@@ -161,12 +161,15 @@ func TestAPIServerIsKilled(t *testing.T) {
 	}
 	const id = "killed"
 	seen := observe(t, cfg, id)
+	var again [2]*exec.Cmd
 	restarted := make(chan error, 1)
-	var again *exec.Cmd
 	go func() {
-		awaitChurn(seen)
+		awaitLoad(seen)
 		var err error
-		again, err = restart(t.Context(), box.PIDs().APIServer)
+		if again[0], err = restart(t.Context(), box.PIDs().APIServer); err == nil {
+			awaitChurn(seen)
+			again[1], err = restartOwn(t.Context(), again[0])
+		}
 		restarted <- err
 	}()
 	r := run(t, job{id: id, phases: churn, store: storeOf(box, false), rest: cfg})
@@ -174,10 +177,30 @@ func TestAPIServerIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = again.Process.Kill()
-		_ = again.Wait()
+		_ = again[1].Process.Kill()
+		_ = again[1].Wait()
 	}()
 	check(t, cfg, id, r, nil)
+}
+
+// awaitLoad waits until the mesh is being written.
+func awaitLoad(seen *ledger) {
+	for {
+		if added, _, _ := seen.sums(); added > 20 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// restartOwn is restart for a process that this one has started.
+func restartOwn(ctx context.Context, old *exec.Cmd) (*exec.Cmd, error) {
+	if err := old.Process.Kill(); err != nil {
+		return nil, err
+	}
+	_ = old.Wait() // it was killed
+	cmd := exec.CommandContext(ctx, old.Args[0], old.Args[1:]...)
+	return cmd, cmd.Start()
 }
 
 // restart kills a process and starts another with the same command line, which dies with ctx.

@@ -47,7 +47,7 @@ var shared = sync.OnceValues(func() (*sandbox.Sandbox, error) {
 	return box, err
 })
 
-func open(t *testing.T) (*sandbox.Sandbox, *rest.Config) {
+func open(t testing.TB) (*sandbox.Sandbox, *rest.Config) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a real sandbox")
@@ -63,7 +63,7 @@ func open(t *testing.T) (*sandbox.Sandbox, *rest.Config) {
 	return box, cfg
 }
 
-func clientOf(t *testing.T, cfg *rest.Config) *kubernetes.Clientset {
+func clientOf(t testing.TB, cfg *rest.Config) *kubernetes.Clientset {
 	t.Helper()
 	c := rest.CopyConfig(cfg)
 	c.QPS = -1
@@ -95,10 +95,10 @@ type result struct {
 	submitted int64
 }
 
-// run carries out a job. What it made stays.
-func run(t *testing.T, j job) result {
+// compiled is the graph of a scenario with these phases.
+func compiled(t testing.TB, phases string) *runtime.Graph {
 	t.Helper()
-	file := fmt.Sprintf("package s\nname: %q\nmaxLateness: \"1m\"\nphases: [%s]\n", "s", j.phases)
+	file := fmt.Sprintf("package s\nname: %q\nmaxLateness: \"1m\"\nphases: [%s]\n", "s", phases)
 	s, ds := lang.Load(lang.Input{FS: fstest.MapFS{"s.cue": {Data: []byte(file)}}, Path: "s.cue"}, actions.All())
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
@@ -107,6 +107,13 @@ func run(t *testing.T, j job) result {
 	if len(ds) > 0 {
 		t.Fatalf("%v", ds)
 	}
+	return g
+}
+
+// run carries out a job. What it made stays.
+func run(t testing.TB, j job) result {
+	t.Helper()
+	g := compiled(t, j.phases)
 	if j.writes == nil {
 		j.writes = j.rest
 	}
@@ -118,7 +125,7 @@ func run(t *testing.T, j job) result {
 		t.Fatal(err)
 	}
 	counted := &countingWriter{Writer: w}
-	c, err := cluster.New(cluster.Config{REST: j.rest, RunID: j.id, Writer: counted, Clock: runtimetest.Clock{}, Notify: signal})
+	c, err := cluster.New(cluster.Config{REST: j.rest, RunID: j.id, Writer: counted, Loads: w, Clock: runtimetest.Clock{}, Notify: signal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +158,7 @@ func (w *countingWriter) Submit(ctx context.Context, op runtime.Op) error {
 }
 
 // clean removes what the run made and demands that nothing is left of it, addresses of Services included.
-func clean(t *testing.T, cfg *rest.Config, id string) {
+func clean(t testing.TB, cfg *rest.Config, id string) {
 	t.Helper()
 	left, err := apiwriter.Clean(context.WithoutCancel(t.Context()), apiwriter.CleanConfig{REST: cfg, RunID: id, Finalize: true, Clock: runtimetest.Clock{}})
 	if err != nil || len(left) > 0 {

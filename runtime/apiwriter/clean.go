@@ -35,7 +35,7 @@ type CleanConfig struct {
 	RunID string
 	// Finalize empties and finalizes the run's terminating namespaces, where no namespace controller does.
 	Finalize bool
-	// Store is the address of the api-server's etcd, as in [Store]: pods and EndpointSlices are deleted there. It is
+	// Store is the address of the api-server's etcd, as in [Store]: nearly all is deleted there. It is
 	// only for a sandbox that plscript has started; "" leaves everything to the api-server.
 	Store string
 	Clock runtime.Clock

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/plscript/plscript/runtime"
@@ -19,8 +20,8 @@ const (
 	sweepDeletes    = 16 // under way in each
 )
 
-// sweep deletes the run's pods and EndpointSlices in its own namespaces straight from the store, if nothing holds them:
-// nearly all that a run has made, at a tenth of what the api-server takes. The rest is not touched.
+// sweep deletes what the run made in its own namespaces straight from the store, of the kinds that a mesh has most of and
+// if nothing holds it, at a tenth of what the api-server takes. The rest is not touched.
 func (c *cleaner) sweep(ctx context.Context, store kv) error {
 	mine, err := c.namespaces.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: runtime.LabelRun + "=" + c.cfg.RunID})
 	if err != nil {
@@ -31,7 +32,7 @@ func (c *cleaner) sweep(ctx context.Context, store kv) error {
 	g.SetLimit(sweepNamespaces)
 	for _, ns := range mine.Items {
 		g.Go(func() error {
-			for _, k := range []registry.Kind{registry.Pod, registry.EndpointSlice} {
+			for _, k := range []registry.Kind{registry.Service, registry.EndpointSlice, registry.Pod, registry.Account} {
 				if err := s.namespace(ctx, k, ns.Name); err != nil {
 					return fmt.Errorf("namespace %s: %w", ns.Name, err)
 				}
@@ -70,10 +71,48 @@ func (s *sweeper) namespace(ctx context.Context, k registry.Kind, namespace stri
 			if _, err := admission.admit(ctx, k, admissionv1.Delete, object); err != nil {
 				return err
 			}
-			// One that has changed meanwhile is left to the api-server.
-			_, _, err = s.kv.Commit(ctx, etcd.Txn{If: []etcd.Version{{Key: item.Key, Rev: item.Rev}}, Delete: []string{item.Key}})
+			gone := []etcd.Item{item}
+			if k.GVK == registry.Service.GVK {
+				held, err := s.addresses(ctx, item)
+				if err != nil {
+					return err
+				}
+				gone = append(gone, held...)
+			}
+			var t etcd.Txn
+			for _, item := range gone {
+				t.If = append(t.If, etcd.Version{Key: item.Key, Rev: item.Rev})
+				t.Delete = append(t.Delete, item.Key)
+			}
+			// What has changed meanwhile is left to the api-server.
+			_, _, err = s.kv.Commit(ctx, t)
 			return err
 		})
 	}
 	return g.Wait()
+}
+
+// addresses are the IPAddresses that a stored Service holds, which go with it.
+func (s *sweeper) addresses(ctx context.Context, item etcd.Item) (held []etcd.Item, err error) {
+	var svc corev1.Service
+	if err := registry.Decode(item.Value, &svc); err != nil {
+		return nil, err
+	}
+	for _, ip := range svc.Spec.ClusterIPs {
+		address, there, err := s.kv.Get(ctx, registry.IPAddress.Key("", ip))
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue // a headless Service has none
+		}
+		var of networkingv1.IPAddress
+		if err := registry.Decode(address.Value, &of); err != nil {
+			return nil, err
+		}
+		if p := of.Spec.ParentRef; p != nil && p.Resource == "services" && p.Namespace == svc.Namespace && p.Name == svc.Name {
+			held = append(held, address)
+		}
+	}
+	return held, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/plscript/plscript/runtime/apiwriter/internal/registry"
 )
 
-// TestSweepTakesWhatNothingHolds: the run's pods and slices in its own namespaces, and neither what has a finalizer nor
+// TestSweepTakesWhatNothingHolds: the run's objects in its own namespaces, Services with their addresses, and neither what has a finalizer nor
 // what is another's.
 func TestSweepTakesWhatNothingHolds(t *testing.T) {
 	t.Parallel()
@@ -33,6 +34,16 @@ func TestSweepTakesWhatNothingHolds(t *testing.T) {
 	m.put(t, registry.EndpointSlice.Key("ns", "s"), registry.EndpointSlice.GVK, &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s", Labels: run("r1")},
 	})
+	for ip, owner := range map[string]string{"10.96.1.1": "svc", "10.96.1.2": "other"} {
+		m.put(t, registry.IPAddress.Key("", ip), registry.IPAddress.GVK, &networkingv1.IPAddress{
+			ObjectMeta: metav1.ObjectMeta{Name: ip},
+			Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "ns", Name: owner}},
+		})
+	}
+	m.put(t, registry.Service.Key("ns", "svc"), registry.Service.GVK, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc", Labels: run("r1")},
+		Spec:       corev1.ServiceSpec{ClusterIP: "10.96.1.1", ClusterIPs: []string{"10.96.1.1", "10.96.1.2", "None"}},
+	})
 	c := &cleaner{
 		cfg: CleanConfig{RunID: "r1", Clock: &hastyClock{}, Log: slog.New(slog.DiscardHandler)},
 		namespaces: fake.NewClientset(
@@ -50,5 +61,11 @@ func TestSweepTakesWhatNothingHolds(t *testing.T) {
 	}
 	if m.find(t, registry.EndpointSlice, "ns", "s", &discoveryv1.EndpointSlice{}) {
 		t.Error("the EndpointSlice is there")
+	}
+	if m.find(t, registry.Service, "ns", "svc", &corev1.Service{}) || m.find(t, registry.IPAddress, "", "10.96.1.1", &networkingv1.IPAddress{}) {
+		t.Error("the Service or its address is there")
+	}
+	if !m.find(t, registry.IPAddress, "", "10.96.1.2", &networkingv1.IPAddress{}) {
+		t.Error("another Service's address is gone")
 	}
 }

@@ -133,7 +133,7 @@ type Identity struct {
 	Deleting bool // waits for something: a finalizer, or its grace period
 }
 
-// IdentityOf reads the identity of a stored Pod or EndpointSlice.
+// IdentityOf reads the identity of a stored object.
 func (k Kind) IdentityOf(raw []byte) (Identity, error) {
 	into, err := scheme.Scheme.New(k.GVK)
 	if err != nil {

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plscript/plscript/runtime/report"
+)
+
+// ambientWaypoint is the mesh that is called 10k pods elsewhere: 100 namespaces, 1,100 services, 10,200 pods, 250 proxies.
+const ambientWaypoint = `name: "ambient-waypoint"
+phases: [
+	{name: "nodes", steps: [{action: "createNodes", count: 50, ztunnel: true}]},
+	{name: "write", steps: [{action: "createNamespaces", count: 100, waypoint: "waypoint", apps: [
+		{name: "waypoint", type: "waypoint", pods: 2}, {name: "app", type: "ambient", replicas: 10, pods: 10},
+	]}]},
+	{name: "complete", steps: [{action: "wait", until: "pods.ready == pods.desired && endpoints.ready == endpoints.desired && pods.desired == 10200"}]},
+	{name: "streams", steps: [{action: "wait", until: "xds.synced == xds.desired"}]},
+]
+`
+
+// servers are what runs beside plscript in a sandbox, by the names of their processes.
+var servers = []string{"plscript", "etcd", "kube-apiserver", "istiod"}
+
+// mesh measures how long a large mesh takes to be there, and at what cost, through each backend, and without streams.
+func mesh(r *rig) (string, error) {
+	runs := []struct {
+		title, text string
+		flags       []string
+	}{
+		{"store", ambientWaypoint, nil},
+		{"store, no streams", withoutProxies(ambientWaypoint), nil},
+		{"api", ambientWaypoint, []string{"--writer", "api"}},
+	}
+	var t table
+	for i, run := range runs {
+		file, err := r.write(fmt.Sprintf("mesh%d", i), run.text)
+		if err != nil {
+			return "", err
+		}
+		rep, seen, err := r.watch(file, run.flags...)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", run.title, err)
+		}
+		t.costs(run.title, rep, seen)
+	}
+	return `
+## A mesh of 10,200 pods
+
+100 namespaces, 1,100 services, 10,200 pods and 250 proxies (50 ztunnels, 200 waypoint pods with their workload subscription)
+in a ready sandbox: written into the sandbox's store, the same without any stream, and through the api-server. CPU is from the
+first phase to the end.
+
+` + t.String(), nil
+}
+
+// withoutProxies is the same mesh with nothing that connects to istiod.
+func withoutProxies(text string) string {
+	return strings.NewReplacer(`, ztunnel: true`, "", `waypoint: "waypoint", `, "", `type: "waypoint", `, "", `	{name: "streams", steps: [{action: "wait", until: "xds.synced == xds.desired"}]},
+`, "").Replace(text)
+}
+
+// huge loads the largest mesh that is shipped.
+func huge(r *rig) (string, error) {
+	rep, seen, err := r.watch("scenarios/huge.cue")
+	if err != nil {
+		return "", err
+	}
+	var t table
+	t.costs("store", rep, seen)
+	v := reader(rep)
+	return fmt.Sprintf(`
+## `+"`scenarios/huge.cue`"+`
+
+%.0f pods in %.0f services on a private sandbox, until all slices are complete ("mesh"), and then one proxy that is told of all
+of it ("serve"): %.1f MB.
+
+`, v("pods.ready"), v("services.created"), v("pushes.bytes")/1e6) + t.String(), nil
+}
+
+// costs adds how long each phase of a run took, and what each process used from the first to the end and held at most.
+func (t *table) costs(column string, rep *report.Report, seen *observer) {
+	for _, p := range rep.Phases {
+		t.set(p.Name+", s", column, fmt.Sprintf("%.1f", steps(rep, p.Name).Seconds()))
+	}
+	from, to := rep.Phases[0].Started, rep.Run.Ended
+	for _, name := range servers {
+		t.set("CPU of "+name+", s", column, fmt.Sprintf("%.1f", seen.between(name, from, to).Seconds()))
+	}
+	for _, name := range servers {
+		t.set("memory of "+name+", MB", column, fmt.Sprintf("%.0f", float64(seen.peak(name))/1e6))
+	}
+}
+
+// soakText is a mesh of the size of the readme's rule of thumb, at rest but for its jitter.
+const soakText = `name: "soak"
+phases: [
+	{name: "mesh", steps: [
+		{action: "createNamespaces", count: 10, apps: [{name: "app", type: "sidecar", replicas: 10, pods: 10}]},
+		{action: "apply", scope: "namespace", objects: [{
+			apiVersion: "networking.istio.io/v1", kind: "VirtualService", metadata: name: "route"
+			spec: {hosts: ["app-0"], http: [{timeout: "${string(generation + 1)}s", route: [{destination: host: "app-0"}]}]}
+		}]},
+		{action: "wait", until: "pods.ready == pods.desired && xds.synced == xds.desired", timeout: "20m"},
+	]},
+	{name: "steady", parallel: true, steps: [
+		{action: "churnPods", rate: "1/10s", duration: "5m"},
+		{action: "churnConfig", rate: "1/s", duration: "5m"},
+	]},
+]
+`
+
+// soak holds a mesh of 1,000 sidecars for five minutes.
+func soak(r *rig) (string, error) {
+	file, err := r.write("soak", soakText)
+	if err != nil {
+		return "", err
+	}
+	rep, seen, err := r.watch(file)
+	if err != nil {
+		return "", err
+	}
+	steady := rep.Phases[len(rep.Phases)-1]
+	from := steady.Started
+	to := from.Add(time.Duration(steady.Duration))
+	out := `
+## 1,000 sidecars for five minutes
+
+1,000 pods with synced sidecars on a private sandbox; one pod is replaced every 10 s and one VirtualService changed every second.
+The tool that this one replaces asks for "1 CPU and 1 GB" of api-server and etcd, and 1 CPU of its own, at this size.
+
+| process | cores | memory |
+|---|---|---|
+`
+	for _, name := range servers {
+		cores := seen.between(name, from, to).Seconds() / to.Sub(from).Seconds()
+		out += fmt.Sprintf("| %s | %.3f | %.0f MB |\n", name, cores, float64(seen.peak(name))/1e6)
+	}
+	return out, nil
+}
+
+// table is figures by what they are of and what they were measured on.
+type table struct {
+	rows, columns []string
+	cells         map[[2]string]string // by row and column
+}
+
+func (t *table) set(row, column, value string) {
+	if t.cells == nil {
+		t.cells = map[[2]string]string{}
+	}
+	if !slices.Contains(t.rows, row) {
+		t.rows = append(t.rows, row)
+	}
+	if !slices.Contains(t.columns, column) {
+		t.columns = append(t.columns, column)
+	}
+	t.cells[[2]string{row, column}] = value
+}
+
+func (t *table) String() string {
+	out := "| | " + strings.Join(t.columns, " | ") + " |\n|---" + strings.Repeat("|---", len(t.columns)) + "|\n"
+	for _, row := range t.rows {
+		out += "| " + row
+		for _, column := range t.columns {
+			out += " | " + t.cells[[2]string{row, column}]
+		}
+		out += " |\n"
+	}
+	return out
+}
