@@ -37,6 +37,9 @@ func newPhantoms(c *Cluster, next runtime.Writer) *phantoms {
 func (w *phantoms) Submit(ctx context.Context, op runtime.Op) error {
 	switch obj := op.Object.(type) {
 	case *corev1.Node, *coordinationv1.Lease, *corev1.Pod:
+		if op.Object.GetLabels()[runtime.LabelRole] == runtime.RoleStartup {
+			break // it is the real nodes' to run: what they take for it is measured
+		}
 		w.ops.add(phantomOp{ctx, op})
 		return nil
 	case *corev1.Service:

@@ -17,8 +17,8 @@ import (
 // slice is an EndpointSlice as last answered or watched. It is never changed, only replaced.
 type slice = discoveryv1.EndpointSlice
 
-// markDirty has s planned: at once, or when what is under way for it has ended. That is all the coalescing there is;
-// no timer holds anything back.
+// markDirty has s planned: at once, or when what is under way for it has ended, or the load of its namespace (loads.go).
+// That is all the coalescing there is; no timer holds anything back.
 func (c *Cluster) markDirty(s *service) {
 	s.changed = true
 	if s.queued || s.inflight > 0 || s.gone || s.held && !s.measured {
