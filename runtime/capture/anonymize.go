@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,7 +95,7 @@ var named = map[string]bool{
 }
 
 // labelled are the fields that hold labels.
-var labelled = map[string]bool{"labels": true, "matchLabels": true, "selector": true}
+var labelled = map[string]bool{"labels": true, "matchLabels": true, "selector": true, "sourceLabels": true}
 
 func (a *anonymizer) learnValue(k *kind, key string, v any) {
 	switch v := v.(type) {
@@ -141,7 +142,7 @@ var spoken = map[string]bool{
 func isKnownLabel(key string) bool {
 	domain, _, ok := strings.Cut(key, "/")
 	if !ok {
-		return public[key] || key == "istio-injection" || key == "pod-template-hash"
+		return slices.Contains([]string{"app", "version", "istio", "istio-injection", "pod-template-hash"}, key)
 	}
 	for _, d := range []string{"istio.io", "k8s.io", "kubernetes.io", "plscript.dev"} {
 		if domain == d || strings.HasSuffix(domain, "."+d) {
@@ -183,6 +184,8 @@ func (a *anonymizer) value(key string, v any) any {
 				out[next] = value
 			case name == "configPatches":
 				out[name] = a.patches(x)
+			case key == "to" && isWeight(x):
+				out[a.hide(name)] = x
 			default:
 				out[name] = a.value(name, x)
 			}
@@ -204,6 +207,15 @@ func (a *anonymizer) value(key string, v any) any {
 		return a.hide(v)
 	}
 	return v
+}
+
+// isWeight reports whether v is the part of the traffic that a locality gets, whose name is its key.
+func isWeight(v any) bool {
+	switch v.(type) {
+	case int64, float64:
+		return true
+	}
+	return false
 }
 
 func (a *anonymizer) label(key string, v any) (string, any) {

@@ -32,6 +32,8 @@ type Options struct {
 type Replay struct {
 	Nodes  []Node  // those that the pods are on
 	Writes []Write // in order
+	// Unready are the statuses of pods that were not ready, to be written once these have started.
+	Unready []Write
 	// Proxies are the XDS clients of the pods, which they wait for.
 	Proxies    []runtime.Proxy
 	Population runtime.Population
@@ -46,10 +48,12 @@ type Node struct {
 	Labels map[string]string
 }
 
-// Write is an object to be created. It must not be changed, but may be copied.
+// Write is an object to be created, or its status. It must not be changed, but may be copied.
 type Write struct {
 	Group, Kind string
 	Object      runtime.Object
+	// Status says that it is the object's status that is written, after the object.
+	Status bool
 	// Barrier holds back what follows until this and all before have been written.
 	Barrier bool
 	// Settle says that the api-server takes a moment to see the consequences.
@@ -91,7 +95,6 @@ type fitting struct {
 	namespaces map[string]bool // that are written
 	placed     map[string]bool // nodes that are made
 	marked     int             // pods that are kept from another injection
-	unready    int
 	err        error
 }
 
@@ -241,9 +244,10 @@ func (f *fitting) place(k *kind, o runtime.Object) {
 	f.writes = append(f.writes, placed{Write: Write{Group: k.group, Kind: k.name, Object: o}, stage: k.stage})
 }
 
-// serviceEntry fits a ServiceEntry. istiod gives addresses to those without one, the next that is free to the next that it
-// sees (Istio pilot/pkg/controllers/ipallocate, prefixUse.allocateNext), so they are written one by one, in the order of
-// the addresses that they had.
+// serviceEntry fits a ServiceEntry. To those without an address istiod gives the next that is free (Istio
+// pilot/pkg/controllers/ipallocate, prefixUse.allocateNext), and leaves those alone whose status has one. So they are
+// written in the order of the addresses that they had, each followed by its status: what istiod gives out meanwhile is
+// below all that are still to come.
 func (f *fitting) serviceEntry(i item, o *unstructured.Unstructured) {
 	out := o.DeepCopy()
 	delete(out.Object, "status")
@@ -252,11 +256,14 @@ func (f *fitting) serviceEntry(i item, o *unstructured.Unstructured) {
 	for _, g := range given {
 		entry, _ := g.(map[string]any)
 		text, _ := entry["value"].(string)
-		if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
-			w := &f.writes[len(f.writes)-1]
-			w.address, w.Barrier = a, true
-			return
+		a, err := netip.ParseAddr(text)
+		if err != nil || !a.Is4() {
+			continue
 		}
+		w := &f.writes[len(f.writes)-1]
+		w.address, w.Barrier = a, true
+		f.writes = append(f.writes, placed{Write: Write{Group: i.kind.group, Kind: i.kind.name, Object: o, Status: true, Barrier: true}, stage: w.stage, address: a})
+		return
 	}
 }
 

@@ -32,9 +32,33 @@ func (f *fitting) pod(i item, o *corev1.Pod) {
 		f.proxy(proxy, out)
 	}
 	f.place(i.kind, out)
-	if o.Labels[runtime.LabelRole] != runtime.RoleNodeAgent { // which is its node's
+	switch {
+	case readiness(o) != corev1.ConditionTrue:
+		f.out.Unready = append(f.out.Unready, Write{Kind: i.kind.name, Object: unready(o, out), Status: true})
+	case o.Labels[runtime.LabelRole] != runtime.RoleNodeAgent: // which is its node's
 		f.out.Population.Pods++
 	}
+}
+
+// unready is a pod with the status that it was captured with: it runs and is not ready.
+func unready(o, made *corev1.Pod) *corev1.Pod {
+	out := &corev1.Pod{}
+	out.Namespace, out.Name = made.Namespace, made.Name
+	ip := made.Annotations[runtime.AnnotationIP]
+	out.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}}
+	if host := o.Status.HostIP; host != "" {
+		out.Status.HostIP, out.Status.HostIPs = host, []corev1.HostIP{{IP: host}}
+	}
+	for _, c := range []struct {
+		of corev1.PodConditionType
+		is corev1.ConditionStatus
+	}{
+		{corev1.PodScheduled, corev1.ConditionTrue}, {corev1.PodInitialized, corev1.ConditionTrue},
+		{corev1.ContainersReady, corev1.ConditionFalse}, {corev1.PodReady, corev1.ConditionFalse},
+	} {
+		out.Status.Conditions = append(out.Status.Conditions, corev1.PodCondition{Type: c.of, Status: c.is})
+	}
+	return out
 }
 
 // readdress gives a pod an address that is nobody's.
@@ -75,9 +99,6 @@ func (f *fitting) runnable(o *corev1.Pod) *corev1.Pod {
 	no, zero := false, int64(0)
 	out.Spec.AutomountServiceAccountToken, out.Spec.TerminationGracePeriodSeconds = &no, &zero
 	out.Spec.Tolerations = []corev1.Toleration{{Key: runtime.LabelClass, Operator: corev1.TolerationOpExists}}
-	if readiness(o) != corev1.ConditionTrue {
-		f.unready++
-	}
 	return out
 }
 
@@ -121,8 +142,5 @@ func (f *fitting) proxy(p runtime.Proxy, made *corev1.Pod) {
 func (f *fitting) podChanges() {
 	if f.marked > 0 {
 		f.changed(Ref{Kind: "Pod"}, "%d get the label %s=false, so that this istiod does not inject them again", f.marked, labelInject)
-	}
-	if f.unready > 0 {
-		f.changed(Ref{Kind: "Pod"}, "%d were not ready, and will be", f.unready)
 	}
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -180,6 +181,7 @@ func (f *fitting) endpoints(i item, o *corev1.Endpoints) { //nolint:staticcheck 
 		s.Namespace, s.Name = o.Namespace, o.Name+"-"+itoa(n)
 		s.Labels = map[string]string{discoveryv1.LabelServiceName: o.Name, discoveryv1.LabelManagedBy: "plscript.dev"}
 		for _, p := range subset.Ports {
+			p.Protocol = cmp.Or(p.Protocol, corev1.ProtocolTCP)
 			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port, Protocol: &p.Protocol, AppProtocol: p.AppProtocol})
 		}
 		s.Endpoints = append(endpointsOf(subset.Addresses, true), endpointsOf(subset.NotReadyAddresses, false)...)

@@ -29,11 +29,10 @@ var (
 var public = func() map[string]bool {
 	out := map[string]bool{}
 	for _, w := range strings.Fields(`
-		http https http2 grpc grpcs web tcp tls udp mongo mysql redis auto hbone sctp h2c ws wss kubernetes k8s istio io com org net dev gov edu
-		local svc cluster internal ns sa spiffe default system istiod proxy sidecar router waypoint ztunnel gateway gateways mesh controller
-		ingress egress ingressgateway egressgateway eastwestgateway true false enabled disabled all none service workload node linux
-		amd64 arm64 kube node lease public proxyv2 status port metrics networking security telemetry app name version
-		remote east west reader account envoy prometheus cni credential builtin file oci docker configmap secret invalid`) {
+		http https http2 grpc grpcs tcp tls udp mongo mysql redis auto hbone sctp h2c kubernetes k8s istio io com org net dev gov edu
+		local svc cluster internal ns sa spiffe default istiod proxy sidecar router waypoint ztunnel gateway gateways mesh controller
+		ingressgateway egressgateway eastwestgateway remote east west true false enabled disabled all none linux amd64 arm64
+		proxyv2 envoy prometheus system kube`) {
 		out[w] = true
 	}
 	return out
@@ -55,18 +54,34 @@ func (w *words) learnWhole(name, prefix string) {
 	}
 }
 
-// text replaces the private words in a text.
+// text replaces the private words in a text. The scheme of a URL is none, nor is the one protocol of two words.
 func (w *words) text(s string) string {
 	if next, ok := w.whole[s]; ok {
 		return next
 	}
-	return word.ReplaceAllStringFunc(s, func(part string) string {
-		if next, ok := w.known[part]; ok {
-			return next
+	var out strings.Builder
+	from := 0
+	if strings.HasPrefix(s, grpcWeb) {
+		out.WriteString(grpcWeb)
+		from = len(grpcWeb)
+	}
+	rest := s[from:]
+	at := 0
+	for _, m := range word.FindAllStringIndex(rest, -1) {
+		out.WriteString(rest[at:m[0]])
+		part := rest[m[0]:m[1]]
+		if next, ok := w.known[part]; ok && !strings.HasPrefix(rest[m[1]:], "://") {
+			part = next
 		}
-		return part
-	})
+		out.WriteString(part)
+		at = m[1]
+	}
+	out.WriteString(rest[at:])
+	return out.String()
 }
+
+// grpcWeb begins the names of ports of that protocol.
+const grpcWeb = "grpc-web"
 
 // pattern replaces the private words in a regular expression, whose short ones are of its syntax.
 func (w *words) pattern(s string) string {
