@@ -85,26 +85,47 @@ func (a *createNamespaces) Run(ctx context.Context, env *runtime.Env) error {
 
 func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now time.Time) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
-		for i := range a.Count {
-			if i > 0 && a.GracePeriod > 0 && !yield(runtime.Intent{Pause: a.GracePeriod.Std()}, nil) {
+		// All namespaces come first, so that only once everything has to wait for one to be there.
+		batch := a.Count
+		if a.GracePeriod > 0 {
+			batch = 1
+		}
+		for from := 0; from < a.Count; from += batch {
+			if from > 0 && !yield(runtime.Intent{Pause: a.GracePeriod.Std()}, nil) {
 				return
 			}
-			ns, err := m.AddNamespace(numbered(cmp.Or(a.Name, "mesh"), i, a.Count), i)
-			if err != nil {
-				yield(runtime.Intent{}, err)
+			made, ok := a.namespaces(m, from, batch, yield)
+			if !ok {
 				return
 			}
-			ns.Injecting = injecting(a.Labels)
-			// What is inside has to wait for the namespace itself.
-			create := runtime.Intent{
-				Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: true,
-				Build: func() runtime.Object { return namespaceObject(ns, a.Labels, a.Waypoint, a.ambient()) },
-			}
-			if !yield(create, nil) || !a.contents(ctx, m, ns, now, yield) {
-				return
+			for _, ns := range made {
+				if !a.contents(ctx, m, ns, now, yield) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// namespaces yields count namespaces, of which nothing that follows may be written before they are there.
+func (a *createNamespaces) namespaces(m *runtime.Mesh, from, count int, yield func(runtime.Intent, error) bool) (made []*runtime.Namespace, ok bool) {
+	for i := from; i < from+count; i++ {
+		ns, err := m.AddNamespace(numbered(cmp.Or(a.Name, "mesh"), i, a.Count), i)
+		if err != nil {
+			yield(runtime.Intent{}, err)
+			return nil, false
+		}
+		ns.Injecting = injecting(a.Labels)
+		made = append(made, ns)
+		create := runtime.Intent{
+			Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: i == from+count-1,
+			Build: func() runtime.Object { return namespaceObject(ns, a.Labels, a.Waypoint, a.ambient()) },
+		}
+		if !yield(create, nil) {
+			return nil, false
+		}
+	}
+	return made, true
 }
 
 // contents yields what is in one namespace, and reports whether to go on.
@@ -138,6 +159,9 @@ func (a *createNamespaces) contents(ctx context.Context, m *runtime.Mesh, ns *ru
 func (a *createNamespaces) addApp(m *runtime.Mesh, ns *runtime.Namespace, spec appSpec, copy int) *runtime.App {
 	name := numbered(spec.Name, copy, spec.Replicas)
 	injection := injectionOf(spec.Type, spec.Inject, ns.Injecting)
+	if m.Cluster == ir.ClusterReal && spec.Inject == "" {
+		injection = runtime.InjectNone // there is no pod to patch
+	}
 	app := runtime.App{
 		Namespace: ns, Name: name, Index: copy, Type: spec.Type, Account: spec.ServiceAccount,
 		Labels: appLabels(name, spec, injection), Metadata: a.Metadata, Injection: injection,

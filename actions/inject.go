@@ -24,7 +24,7 @@ type inject struct {
 }
 
 // Check finds what only several fields together show.
-func (a *inject) Check(_ context.Context, c *runtime.Checker) { a.check(c, "pods to ask about") }
+func (a *inject) Check(_ context.Context, c *runtime.Checker) { a.check(c, "requests") }
 
 func (a *inject) Plan(_ context.Context, p *runtime.Planner) error { return a.plan(p, a.intent) }
 

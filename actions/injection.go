@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 
+	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
 )
 
@@ -63,6 +64,8 @@ func checkInjection(c *runtime.Checker, path string, app appSpec, labels map[str
 	case app.Inject == "" || app.Inject == runtime.InjectNone:
 	case !app.Type.Injectable():
 		c.Errorf(path+".inject", "istiod injects pods of type sidecar and gateway, not %s", app.Type)
+	case app.Inject == runtime.InjectWebhook && c.Cluster == ir.ClusterReal:
+		c.Errorf(path+".inject", "no pods are written to a real cluster, so that no webhook is called: use \"direct\"")
 	case app.Inject == runtime.InjectDirect && injecting(labels):
 		c.Errorf(path+".inject", "the namespace's labels have the api-server inject the pods already: use \"webhook\", or leave the labels out")
 	}

@@ -224,7 +224,10 @@ func (s *startups) start(ctx context.Context, i int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	gone := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}}
+	gone := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace, Labels: pod.Labels},
+	}
 	return s.write(ctx, runtime.VerbDelete, gone, s.env.Clock.Now())
 }
 

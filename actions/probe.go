@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -66,18 +65,38 @@ func (a *probe) Run(ctx context.Context, env *runtime.Env) error {
 			return err
 		}
 	}
-	for i := range a.Replicas {
-		route := a.route(env.RunID, i)
-		if i < a.Threshold {
-			err = env.Execute(ctx, one(route.intent(nil)))
-		} else {
-			err = errors.Join(m.measure(ctx, route, i+1), env.Clock.Sleep(ctx, a.Delay.Std()))
+	if err := a.crowd(ctx, m); err != nil {
+		return err
+	}
+	for i := a.Threshold; i < a.Replicas; i++ {
+		if err := m.measure(ctx, a.route(env.RunID, i), i+1); err != nil {
+			return err
 		}
-		if err != nil {
+		if err := env.Clock.Sleep(ctx, a.Delay.Std()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// crowd adds the routes that are not measured, and waits until the last of them is ready: what istiod has to do for them
+// is not to be counted as the next one's.
+func (a *probe) crowd(ctx context.Context, m *routeMeter) error {
+	if a.Threshold == 0 {
+		return nil
+	}
+	last := a.Threshold - 1
+	err := m.env.Execute(ctx, func(yield func(runtime.Intent, error) bool) {
+		for i := range last {
+			if !yield(a.route(m.env.RunID, i).intent(nil), nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return m.measure(ctx, a.route(m.env.RunID, last), unmeasured)
 }
 
 // one is a single intent.

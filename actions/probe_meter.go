@@ -32,6 +32,9 @@ var (
 	errTooLate   = errors.New("not ready within the limit")
 )
 
+// unmeasured is the number of a route whose time is not recorded.
+const unmeasured = 0
+
 // measure adds a route, the nth, and waits until it is ready or has taken too long, which is no failure of the step.
 func (m *routeMeter) measure(ctx context.Context, r probeRoute, n int) error {
 	told := make(chan held, 1)
@@ -58,7 +61,7 @@ func (m *routeMeter) measure(ctx context.Context, r probeRoute, n int) error {
 
 // record notes how a route did, unless it was the run that ended.
 func (m *routeMeter) record(ctx context.Context, stage runtime.Stage, n int, took time.Duration, err error) {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && n != unmeasured {
 		m.env.Stages.RecordAt(stage, n, took, err)
 	}
 }

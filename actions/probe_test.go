@@ -97,7 +97,7 @@ func (t *trackedRoute) Cancel() {}
 // probeWith runs a probe of an ingress after a gateway app was made.
 func probeWith(t *testing.T, in *ingress, p *probe, services runtime.Services) *runtime.Outcome {
 	t.Helper()
-	p.Gateway, p.Domain, p.Limit = "edge/public", "example.com", ir.Duration(50*time.Millisecond)
+	p.Gateway, p.Domain, p.Limit = "edge/public", "example.com", max(p.Limit, ir.Duration(time.Second))
 	s := runtimetest.Scenario(
 		&createNamespaces{Count: 1, Name: "edge", Apps: []appSpec{{Name: "gateway", Type: runtime.AppGateway, Replicas: 1, Pods: 1, ServiceAccount: "default"}}}, p)
 	g, ds := runtime.Compile(t.Context(), s, nil)
@@ -121,7 +121,7 @@ func stages(out *runtime.Outcome) map[runtime.Stage]runtime.StageOutcome {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	in := newIngress(t)
-	out := probeWith(t, in, &probe{Replicas: 6, Threshold: 2}, runtime.Services{Gateways: in})
+	out := probeWith(t, in, &probe{Replicas: 6, Threshold: 2, Limit: ir.Duration(time.Minute)}, runtime.Services{Gateways: in})
 	if out.Err != nil {
 		t.Fatal(out.Err)
 	}
@@ -137,6 +137,9 @@ func TestProbe(t *testing.T) {
 	if n := in.asked["probe-0.example.com"]; n != 0 {
 		t.Errorf("a route below the threshold was asked for %d times", n)
 	}
+	if n := in.asked["probe-1.example.com"]; n != requestsUntilReady+1 {
+		t.Errorf("the last route below the threshold was asked for %d times, and not waited for", n)
+	}
 	if n := in.asked["probe-5.example.com"]; n != requestsUntilReady+1 {
 		t.Errorf("a route was asked for %d times", n)
 	}
@@ -147,7 +150,7 @@ func TestProbeLost(t *testing.T) {
 	t.Parallel()
 	in := newIngress(t)
 	in.lost["probe-1"] = true
-	out := probeWith(t, in, &probe{Replicas: 3, Address: in.address()}, runtime.Services{})
+	out := probeWith(t, in, &probe{Replicas: 3, Address: in.address(), Limit: ir.Duration(3 * time.Second)}, runtime.Services{})
 	if out.Err != nil {
 		t.Fatal(out.Err)
 	}

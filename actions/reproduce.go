@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -63,7 +62,12 @@ func (a *reproduce) Plan(_ context.Context, p *runtime.Planner) error {
 		return err
 	}
 	p.Says(summary(a.captured.Len()+len(a.captured.Left), r))
-	return p.Do(a.intents(p.Mesh, r, time.Time{}))
+	for _, intents := range a.parts(p.Mesh, r, time.Time{}) {
+		if err := p.Do(intents); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *reproduce) Run(ctx context.Context, env *runtime.Env) error {
@@ -72,12 +76,31 @@ func (a *reproduce) Run(ctx context.Context, env *runtime.Env) error {
 		return err
 	}
 	refused := &refusals{}
-	err = env.ExecuteEach(ctx, a.intents(env.Mesh, r, env.Clock.Now()), refused.note)
-	r.Left = append(r.Left, refused.left...)
-	if len(refused.left) > 0 && env.Log != nil {
-		env.Log.Warn("not all that was captured could be reproduced", "refused", len(refused.left), "first", refused.left[0].String())
+	for i, intents := range a.parts(env.Mesh, r, env.Clock.Now()) {
+		if i == partUnready {
+			err = awaitPods(ctx, env, r.Unready)
+		}
+		if err == nil {
+			err = env.ExecuteEach(ctx, intents, refused.note)
+		}
+		if err != nil {
+			break
+		}
 	}
+	r.Left = append(r.Left, refused.left...)
 	return errors.Join(err, a.report(env, r))
+}
+
+// awaitPods waits until the pods have started, of which some are then said not to be ready.
+func awaitPods(ctx context.Context, env *runtime.Env, pods []capture.Write) error {
+	if env.Readiness == nil || len(pods) == 0 {
+		return nil
+	}
+	keys := make([]string, len(pods))
+	for i, w := range pods {
+		keys[i] = w.Object.GetNamespace() + "/" + w.Object.GetName()
+	}
+	return env.Readiness.AwaitReady(ctx, keys)
 }
 
 // replay makes what was captured fit the target.
@@ -101,82 +124,13 @@ func summary(objects int, r *capture.Replay) string {
 	return s
 }
 
-// intents are the nodes, the objects in order, and then the proxies, each after the delay.
-func (a *reproduce) intents(m *runtime.Mesh, r *capture.Replay, now time.Time) runtime.Intents {
-	return func(yield func(runtime.Intent, error) bool) {
-		for _, n := range r.Nodes {
-			made, err := capturedNode(m, n, now)
-			if err != nil {
-				yield(runtime.Intent{}, err)
-				return
-			}
-			for _, in := range made {
-				if !yield(in, nil) {
-					return
-				}
-			}
-		}
-		m.AddFound(r.Population)
-		for _, w := range r.Writes {
-			if !yield(capturedIntent(w), nil) || w.Settle && !yield(runtime.Intent{Pause: settle}, nil) {
-				return
-			}
-		}
-		for i, p := range r.Proxies {
-			if i > 0 && a.Delay > 0 && !yield(runtime.Intent{Pause: a.Delay.Std()}, nil) {
-				return
-			}
-			want := runtime.Intent{
-				Kind: string(p.Class), Namespace: p.Namespace, Name: p.Name, Class: p.Class, CSR: m.Certify,
-				Want: func() runtime.Proxy { p.CSR = m.Certify; return p },
-			}
-			if !yield(want, nil) {
-				return
-			}
-		}
-	}
-}
+// partUnready is the part of pods that were not ready.
+const partUnready = 1
 
-// settle is how long the api-server's allocators may take to see a new range of Service addresses.
-const settle = 500 * time.Millisecond
-
-func capturedIntent(w capture.Write) runtime.Intent {
-	return runtime.Intent{
-		Verb: runtime.VerbCreate, Group: w.Group, Kind: w.Kind, Namespace: w.Object.GetNamespace(), Name: w.Object.GetName(), Barrier: w.Barrier,
-		// The writer labels what it is given.
-		Build: func() runtime.Object { return w.Object.DeepCopyObject().(runtime.Object) },
-	}
-}
-
-// capturedNode plans a Node of the captured cluster: with its name, its labels and its address.
-func capturedNode(m *runtime.Mesh, from capture.Node, now time.Time) ([]runtime.Intent, error) {
-	n, err := m.AddNode(runtime.Node{Name: from.Name, Zone: from.Labels[corev1.LabelTopologyZone], Region: from.Labels[corev1.LabelTopologyRegion]})
-	if err != nil {
-		return nil, err
-	}
-	spec := plainNode
-	spec.Labels = from.Labels
-	out := nodeIntents(n, spec, now)
-	build := out[0].Build
-	out[0].Build = func() runtime.Object {
-		o := build()
-		node, ok := o.(*corev1.Node)
-		if !ok {
-			return o
-		}
-		for key, v := range node.Labels {
-			if v == "" && from.Labels[key] == "" {
-				delete(node.Labels, key) // it was in no zone
-			}
-		}
-		for i := range node.Status.Addresses {
-			if a := &node.Status.Addresses[i]; a.Type == corev1.NodeInternalIP && from.IP != "" {
-				a.Address = from.IP
-			}
-		}
-		return node
-	}
-	return out, nil
+// parts are what is done one after the other: the nodes and the objects in order; the pods that were not ready; the
+// proxies.
+func (a *reproduce) parts(m *runtime.Mesh, r *capture.Replay, now time.Time) []runtime.Intents {
+	return []runtime.Intents{a.objects(m, r, now), writes(r.Unready), a.proxies(m, r.Proxies)}
 }
 
 // refusals are the objects that the api-server would not take.
@@ -215,12 +169,27 @@ func refusal(err error) string {
 	return ""
 }
 
-// report writes the list of what was left out and changed.
+// shown is how many of those left out are shown at once; the file lists all.
+const shown = 20
+
+// report tells what was left out, and writes the whole list with what was changed.
 func (a *reproduce) report(env *runtime.Env, r *capture.Replay) error {
-	if env.Files == nil || len(r.Left)+len(r.Changed) == 0 {
+	if len(r.Left)+len(r.Changed) == 0 {
 		return nil
 	}
-	f, err := env.Files.Create(listName(env.Step), false)
+	name := listName(env.Step)
+	if env.Results != nil {
+		for _, l := range r.Left[:min(shown, len(r.Left))] {
+			env.Results.Result("left out  " + l.String())
+		}
+		if more := len(r.Left) - shown; more > 0 {
+			env.Results.Result(fmt.Sprintf("left out  %d more, listed in %s", more, name))
+		}
+	}
+	if env.Files == nil {
+		return nil
+	}
+	f, err := env.Files.Create(name, false)
 	if err != nil {
 		return fmt.Errorf("list what was left out: %w", err)
 	}

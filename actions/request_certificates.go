@@ -22,8 +22,11 @@ type requestCertificates struct {
 
 // Check finds what only several fields together show.
 func (a *requestCertificates) Check(_ context.Context, c *runtime.Checker) {
-	a.check(c, "certificates")
+	a.check(c, "requests")
 	a.selector = c.Selector("select", a.Select)
+	if !a.selector.Fits(runtime.Scene{App: &runtime.App{Namespace: &runtime.Namespace{}}}) {
+		c.Errorf("select", "can read app and ns only: certificates are for ServiceAccounts, not for pods")
+	}
 }
 
 func (a *requestCertificates) Plan(ctx context.Context, p *runtime.Planner) error {

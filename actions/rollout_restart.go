@@ -31,7 +31,7 @@ func (a *rolloutRestart) Check(_ context.Context, c *runtime.Checker) {
 }
 
 func (a *rolloutRestart) Plan(ctx context.Context, p *runtime.Planner) error {
-	return a.roll(ctx, p.Mesh, time.Time{}, func(w wave) error {
+	return a.roll(ctx, p.Mesh, time.Time{}, alone, func(w wave) error {
 		if len(w.fresh) > 0 {
 			p.Takes(a.MinReady.Std())
 		}
@@ -40,7 +40,8 @@ func (a *rolloutRestart) Plan(ctx context.Context, p *runtime.Planner) error {
 }
 
 func (a *rolloutRestart) Run(ctx context.Context, env *runtime.Env) error {
-	return a.roll(ctx, env.Mesh, env.Clock.Now(), func(w wave) error {
+	return a.roll(ctx, env.Mesh, env.Clock.Now(), env.Choose, func(w wave) error {
+		defer env.Release(w.create)
 		if err := env.Execute(ctx, listed(slices.Concat(w.first, w.create))); err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ type wave struct {
 }
 
 // roll plans one wave after another and hands each to do. It replaces the pods that are planned when it begins.
-func (a *rolloutRestart) roll(ctx context.Context, m *runtime.Mesh, now time.Time, do func(wave) error) error {
+func (a *rolloutRestart) roll(ctx context.Context, m *runtime.Mesh, now time.Time, choose chooser, do func(wave) error) error {
 	places, err := m.Places(ctx, a.selector)
 	if err != nil {
 		return fmt.Errorf("select: %w", err)
@@ -76,7 +77,7 @@ func (a *rolloutRestart) roll(ctx context.Context, m *runtime.Mesh, now time.Tim
 	}
 	for len(apps) > 0 {
 		n := min(len(apps), a.Parallel)
-		if err := a.together(m, apps[:n], now, do); err != nil {
+		if err := a.together(m, apps[:n], now, choose, do); err != nil {
 			return err
 		}
 		apps = apps[n:]
@@ -85,23 +86,19 @@ func (a *rolloutRestart) roll(ctx context.Context, m *runtime.Mesh, now time.Tim
 }
 
 // together restarts some apps at the same time.
-func (a *rolloutRestart) together(m *runtime.Mesh, apps [][]runtime.Place, now time.Time, do func(wave) error) error {
+func (a *rolloutRestart) together(m *runtime.Mesh, apps [][]runtime.Place, now time.Time, choose chooser, do func(wave) error) error {
 	limits := make([]rolloutLimits, len(apps))
 	for i, app := range apps {
 		limits[i] = a.limits(len(app))
 	}
-	for left := len(apps); left > 0; {
+	for left := true; left; {
 		var w wave
-		left = 0
-		for i := range apps {
-			n := min(len(apps[i]), limits[i].unavailable+limits[i].surge)
-			for j, at := range apps[i][:n] {
-				if err := w.replace(m, at, j < limits[i].unavailable, now); err != nil {
-					return err
-				}
-			}
-			apps[i] = apps[i][n:]
-			left += len(apps[i])
+		_, err := choose(func() (create []runtime.Intent, err error) {
+			w, left, err = nextWave(m, apps, limits, now)
+			return w.create, err
+		})
+		if err != nil {
+			return err
 		}
 		if err := do(w); err != nil {
 			return err
@@ -109,6 +106,27 @@ func (a *rolloutRestart) together(m *runtime.Mesh, apps [][]runtime.Place, now t
 	}
 	return nil
 }
+
+// nextWave takes the next places of each app, and reports whether any are left.
+func nextWave(m *runtime.Mesh, apps [][]runtime.Place, limits []rolloutLimits, now time.Time) (w wave, left bool, err error) {
+	for i := range apps {
+		n := min(len(apps[i]), limits[i].unavailable+limits[i].surge)
+		for j, at := range apps[i][:n] {
+			if err := w.replace(m, at, j < limits[i].unavailable, now); err != nil {
+				return w, false, err
+			}
+		}
+		apps[i] = apps[i][n:]
+		left = left || len(apps[i]) > 0
+	}
+	return w, left, nil
+}
+
+// chooser carries out the choice of what to create: see [runtime.Env.Choose].
+type chooser func(func() ([]runtime.Intent, error)) ([]runtime.Intent, error)
+
+// alone is the chooser of a plan, in which nothing else happens at the same time.
+func alone(choose func() ([]runtime.Intent, error)) ([]runtime.Intent, error) { return choose() }
 
 // rolloutLimits are how many of an app's pods may be missing, and be too many.
 type rolloutLimits struct{ unavailable, surge int }

@@ -104,3 +104,56 @@ func extremes(writes []runtimetest.Write) (most, fewest int) {
 	}
 	return most, fewest
 }
+
+// TestStepsThatMeetAtOnePod has several steps replace the same few pods at the same time, each pod slow to be injected:
+// what is left is what is planned, and nothing else.
+func TestStepsThatMeetAtOnePod(t *testing.T) {
+	for name, inject := range map[string]runtime.Injection{"injected": runtime.InjectDirect, "plain": runtime.InjectNone} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				churn := func(order, unit string) *churnPods {
+					return &churnPods{
+						Rate: ir.ConstantRate(100), Arrivals: runtime.ArrivalsPoisson, Duration: ir.Duration(3 * time.Second),
+						Order: order, Unit: unit, Percent: 100,
+					}
+				}
+				s := runtimetest.Scenario(
+					&createNamespaces{Count: 1, Name: "mesh", Apps: []appSpec{{Name: "app", Type: runtime.AppSidecar, Replicas: 2, Pods: 2, ServiceAccount: "default", podSettings: podSettings{Inject: inject}}}},
+					churn("newFirst", "pod"), churn("oldFirst", "pod"), churn("oldFirst", "app"), churn("newFirst", "namespace"),
+					&rolloutRestart{MaxUnavailable: intstr.FromInt32(1), Parallel: 2}, &scale{By: ptr(3)}, &scale{By: ptr(-1)},
+				)
+				for _, ph := range s.Phases[1:] {
+					ph.After = []string{s.Phases[0].Name}
+				}
+				g, ds := runtime.Compile(t.Context(), s, nil)
+				if ds != nil {
+					t.Fatal(ds)
+				}
+				w := &runtimetest.Writer{Latency: 20 * time.Millisecond}
+				out := g.Run(t.Context(), runtime.Parts{
+					RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{},
+					Services: runtime.Services{Injector: &runtimetest.Injector{Latency: 30 * time.Millisecond}},
+				})
+				if out.Exit != runtime.ExitPass {
+					t.Fatal(out.Err)
+				}
+				there := map[string]bool{}
+				for _, x := range w.Writes() {
+					if x.Kind != "Pod" {
+						continue
+					}
+					if x.Verb == runtime.VerbCreate {
+						there[x.Name] = true
+					} else if !there[x.Name] {
+						t.Fatalf("%s was deleted before it was created", x.Name)
+					} else {
+						delete(there, x.Name)
+					}
+				}
+				if len(there) != 8 {
+					t.Errorf("%d pods are left, want 8", len(there))
+				}
+			})
+		})
+	}
+}

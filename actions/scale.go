@@ -32,14 +32,14 @@ func (a *scale) Check(_ context.Context, c *runtime.Checker) {
 }
 
 func (a *scale) Plan(ctx context.Context, p *runtime.Planner) error {
-	return p.Do(a.intents(ctx, p.Mesh, time.Time{}))
+	return p.Do(a.intents(ctx, p.Mesh, time.Time{}, alone))
 }
 
 func (a *scale) Run(ctx context.Context, env *runtime.Env) error {
-	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now()))
+	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now(), env.Choose))
 }
 
-func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time) runtime.Intents {
+func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time, choose chooser) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for _, ns := range m.Namespaces() {
 			for _, app := range m.Apps(ns) {
@@ -48,7 +48,7 @@ func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time) run
 					yield(runtime.Intent{}, fmt.Errorf("select: %w", err))
 					return
 				}
-				if ok && app.Type.InCluster() && !a.app(m, app, now, yield) {
+				if ok && app.Type.InCluster() && !a.app(m, app, now, choose, yield) {
 					return
 				}
 			}
@@ -57,33 +57,45 @@ func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time) run
 }
 
 // app yields the writes that scale one app, and reports whether to go on.
-func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, yield func(runtime.Intent, error) bool) bool {
-	pods := m.Pods(app)
-	want := len(pods)
+func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, choose chooser, yield func(runtime.Intent, error) bool) bool {
+	have := len(m.Pods(app))
+	want := have
 	if a.To != nil {
 		want = *a.To
 	} else {
 		want = max(0, want+*a.By)
 	}
-	for range want - len(pods) {
-		pod, added, err := m.AddPod(app)
+	for range want - have {
+		intents, err := choose(func() ([]runtime.Intent, error) { return a.another(m, app, now) })
 		if err != nil {
 			yield(runtime.Intent{}, err)
 			return false
 		}
-		intents := podIntents(pod, added, a.podSettings, now)
-		intents[len(intents)-1].Change = endpointChange(pod, false)
 		for _, in := range intents {
 			if !yield(in, nil) {
 				return false
 			}
 		}
 	}
-	for i := len(pods) - 1; i >= want; i-- {
-		m.RemovePod(pods[i])
-		if !yield(podGone(pods[i]), nil) {
+	for range have - want {
+		pod := m.RemoveNewest(app)
+		if pod == nil {
+			return true // another step has removed it meanwhile
+		}
+		if !yield(podGone(pod), nil) {
 			return false
 		}
 	}
 	return true
+}
+
+// another plans a pod more.
+func (a *scale) another(m *runtime.Mesh, app *runtime.App, now time.Time) ([]runtime.Intent, error) {
+	pod, added, err := m.AddPod(app)
+	if err != nil {
+		return nil, err
+	}
+	intents := podIntents(pod, added, a.podSettings, now)
+	intents[len(intents)-1].Change = endpointChange(pod, false)
+	return intents, nil
 }

@@ -61,7 +61,8 @@ func (e *Env) Test(ctx context.Context, cond *expr.Program) (ok bool, values map
 
 // Checker collects the mistakes of one step's expressions.
 type Checker struct {
-	Inputs Inputs // nil if the scenario can name no files
+	Inputs  Inputs         // nil if the scenario can name no files
+	Cluster ir.ClusterMode // what the target has of a cluster
 
 	step        *ir.Step
 	lang        *Language

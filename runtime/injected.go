@@ -17,7 +17,7 @@ func Injected(pod *corev1.Pod) bool {
 }
 
 // describedBy returns p as the agent in the injected pod would introduce it: with the metadata of the proxy container's
-// environment and the pod's labels. What the scenario says has the last word.
+// environment, and the pod's labels and annotations. What the scenario says has the last word.
 func (p Proxy) describedBy(pod *corev1.Pod) Proxy {
 	meta := podMetadata(pod)
 	if meta == nil {
@@ -25,6 +25,7 @@ func (p Proxy) describedBy(pod *corev1.Pod) Proxy {
 	}
 	maps.Copy(meta, p.Metadata)
 	p.Metadata = meta
+	p.Annotations = pod.Annotations
 	if !maps.Equal(p.Labels, pod.Labels) {
 		p.Labels = pod.Labels
 	}

@@ -48,7 +48,7 @@ func NewLanguage() (*Language, error) {
 	}
 	l.templates, err = expr.New(append(selector,
 		expr.Var{Name: "index", Doc: "Place of the object among those of its step, from 0.", Type: cel.IntType},
-		expr.Var{Name: "generation", Doc: "How often the object has been written before.", Type: cel.IntType},
+		expr.Var{Name: "generation", Doc: "How often churnConfig has written the object again, 0 when it is applied.", Type: cel.IntType},
 		expr.Var{Name: "params", Doc: "The scenario's parameters.", Type: cel.MapType(cel.StringType, cel.DynType)},
 	), append(objects, rngObject, sceneObject, certObject), holeFuncs(&l.certs))
 	return l, err
@@ -69,14 +69,25 @@ func (l *Language) Condition(text string) (*expr.Program, []expr.Problem) {
 	return p, nil
 }
 
+// statusNames are what phase(name) returns.
+var statusNames = []string{
+	string(StatusPending), string(StatusRunning), string(StatusPassed), string(StatusFailed), string(StatusCancelled),
+}
+
 // wrongCall finds what is wrong with arguments that are written out: a phase that there is not, a kind of objects that is
 // a near miss of a known one.
 func (l *Language) wrongCall(c expr.Call) []expr.Problem {
 	switch c.Func {
 	case "phase":
+		var problems []expr.Problem
 		if name := c.Args[0]; name.Known && len(l.phases) > 0 && !slices.Contains(l.phases, name.Text) {
-			return []expr.Problem{{Offset: name.Offset, Message: fmt.Sprintf("unknown phase %q", name.Text), Suggestion: ir.Nearest(name.Text, l.phases)}}
+			problems = append(problems, expr.Problem{Offset: name.Offset, Message: fmt.Sprintf("unknown phase %q", name.Text), Suggestion: ir.Nearest(name.Text, l.phases)})
 		}
+		if is := c.With; is.Known && !slices.Contains(statusNames, is.Text) {
+			problems = append(problems, expr.Problem{Offset: is.Offset, Suggestion: ir.Nearest(is.Text, statusNames),
+				Message: fmt.Sprintf("a phase is never %q; it is one of %s", is.Text, strings.Join(statusNames, ", "))})
+		}
+		return problems
 	case "list", "get":
 		version, kind := c.Args[0], c.Args[1]
 		if !version.Known || !kind.Known {

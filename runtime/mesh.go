@@ -181,6 +181,21 @@ func (m *Mesh) release(p *Pod) {
 	m.room++
 }
 
+// RemoveNewest plans that the last pod of the app goes, and returns it; nil if the app has none.
+func (m *Mesh) RemoveNewest(app *App) *Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(app.pods)
+	if n == 0 {
+		return nil
+	}
+	pod := app.pods[n-1]
+	app.pods = app.pods[:n-1]
+	m.release(pod)
+	m.pods--
+	return pod
+}
+
 // RemovePod plans that the pod goes.
 func (m *Mesh) RemovePod(pod *Pod) {
 	m.mu.Lock()

@@ -117,7 +117,7 @@ func (e *Env) Arrive(ctx context.Context, l Load, next func(i int) ([]Intent, er
 			break
 		}
 		if a.admit(e.Clock.Now().Sub(due)) {
-			intents, err := next(i)
+			intents, err := e.holds.plan(func() ([]Intent, error) { return next(i) })
 			if err != nil {
 				a.end(err)
 				break
@@ -152,6 +152,7 @@ func (e *Env) chain(ctx context.Context, intents []Intent, due time.Time) {
 				return
 			}
 			if err := failure.Load(); err != nil {
+				e.holds.release(intents[n:])
 				e.arrivals.end(*err)
 				return
 			}

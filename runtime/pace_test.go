@@ -152,3 +152,43 @@ func (c *stallingClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 	return c.Clock.Sleep(ctx, d)
 }
+
+// TestCountedLoad ends with its last arrival, or with its duration if that comes first.
+func TestCountedLoad(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		count     int
+		duration  time.Duration
+		arrivals  int64
+		takes     time.Duration
+		isEndless bool
+	}{
+		{5, 0, 5, 2 * time.Second, false},
+		{5, time.Hour, 5, 2 * time.Second, false},
+		{1000, 3 * time.Second, 6, 3 * time.Second, false},
+		{0, 0, 0, 0, true},
+	} {
+		l := runtime.Load{Rate: ir.ConstantRate(2), Law: runtime.ArrivalsConstant, Count: c.count, Duration: ir.Duration(c.duration)}
+		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(planned{l}), nil)
+		if ds != nil {
+			t.Fatal(ds)
+		}
+		plan, ds := g.Plan(t.Context())
+		if ds != nil {
+			t.Fatal(ds)
+		}
+		st := plan.Phases[0].Steps[0]
+		if st.Arrivals != c.arrivals || st.Expected != c.takes || l.Endless() != c.isEndless {
+			t.Errorf("count %d, duration %v: %d arrivals in %v", c.count, c.duration, st.Arrivals, st.Expected)
+		}
+	}
+}
+
+// planned is an action that only plans a load.
+type planned struct{ load runtime.Load }
+
+func (p planned) Plan(_ context.Context, pl *runtime.Planner) error {
+	return pl.Arrive(p.load, func(int) ([]runtime.Intent, error) { return nil, nil })
+}
+
+func (planned) Run(context.Context, *runtime.Env) error { return nil }

@@ -161,7 +161,6 @@ func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
 	}
 	took := l.Duration.Std()
 	for at := range l.Arrivals(p.when) {
-		took = max(took, at)
 		intents, err := next(int(p.step.Arrivals))
 		if err != nil {
 			return err
@@ -169,7 +168,9 @@ func (p *Planner) Arrive(l Load, next func(i int) ([]Intent, error)) error {
 		for _, in := range intents {
 			p.count(in)
 		}
-		p.step.Arrivals++
+		if p.step.Arrivals++; p.step.Arrivals == int64(l.Count) {
+			took = at // the load is over, whatever its duration
+		}
 	}
 	p.step.Expected += took
 	return nil

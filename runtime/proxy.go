@@ -30,6 +30,7 @@ type Proxy struct {
 	ServiceAccount string
 	App            string            // the workload's name: node cluster "app.ns", metadata WORKLOAD_NAME
 	Labels         map[string]string // the pod's labels, shared and never changed
+	Annotations    map[string]string // the pod's annotations, as the agent sends them; never changed
 	Zone, Region   string            // locality
 	Metadata       map[string]string // further node metadata, over the built-in
 	Pod            bool              // waits for its pod: the stream opens when the pod is seen running and closes when it is gone

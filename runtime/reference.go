@@ -28,7 +28,7 @@ type Term struct {
 // Describe lists the vocabularies of the language: those of conditions, of selectors, and of the holes in templates.
 func (l *Language) Describe() []Vocabulary {
 	return []Vocabulary{
-		describe("conditions", "`until`, `when` and `expr`. A value that nothing has set is absent, not zero: a condition that needs one has no data.", l.conditions),
+		describe("conditions", "`until`, `when` and `expr`. A value that nothing has set is absent, not zero: a condition that needs one has no data, unless it asks with has(). One that could take long is refused.", l.conditions),
 		describe("selectors", "`select`: true for what is meant. What a scope does not have, such as the pod of an app, cannot be read.", l.selectors),
 		describe("holes", "`${...}` in the strings of object templates. A string that is one hole keeps the type of its value.", l.templates),
 	}

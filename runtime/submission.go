@@ -31,15 +31,18 @@ func (e *Env) submit(ctx context.Context, in Intent, prio Priority, due time.Tim
 }
 
 func (s *submission) start() {
+	if s.in.CSR && s.env.Certificates == nil {
+		s.asked()
+		s.end(Result{Fate: FateFailed, Err: errNoAuthority})
+		return
+	}
 	if !s.in.calls() {
 		s.carryOut(nil)
 		return
 	}
 	s.env.calls.do(func() {
 		obj, err := s.call()
-		if s.called != nil {
-			s.called()
-		}
+		s.asked()
 		if err != nil {
 			s.end(Result{Fate: FateFailed, Err: err})
 			return
@@ -47,6 +50,16 @@ func (s *submission) start() {
 		s.carryOut(obj)
 	})
 }
+
+// asked tells that istiod needs no more time for the intent.
+func (s *submission) asked() {
+	if s.called != nil {
+		s.called()
+	}
+}
+
+// errNoAuthority is a certificate to ask for, and nobody to ask.
+var errNoAuthority = &NoServiceError{Need: "ask istiod for certificates", Hint: "they are signed at its secure port; try --auth jwt"}
 
 // call asks istiod what the intent has to ask, and returns the object to write; nil for the one that the intent builds.
 func (s *submission) call() (Object, error) {
@@ -61,7 +74,7 @@ func (s *submission) call() (Object, error) {
 
 func (s *submission) inject() (Object, error) {
 	if s.env.Injector == nil {
-		return nil, &NoServiceError{Need: "ask istiod's injection webhook", Hint: `let the apps say inject: "none"`}
+		return nil, &NoServiceError{Need: "ask istiod's injection webhook", Hint: "name a cluster with --kubeconfig or --context"}
 	}
 	began := s.env.Clock.Now()
 	obj, err := s.env.Injector.Inject(s.ctx, s.in.Build())
@@ -74,7 +87,7 @@ func (s *submission) inject() (Object, error) {
 
 func (s *submission) certify() error {
 	if s.env.Certificates == nil {
-		return &NoServiceError{Need: "ask istiod for certificates", Hint: "they are signed at its secure port; try --auth jwt"}
+		return errNoAuthority
 	}
 	began := s.env.Clock.Now()
 	took, err := s.env.Certificates.Request(s.ctx, s.in.Certificate.Proxy, s.in.Certificate.Key)

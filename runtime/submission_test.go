@@ -118,8 +118,8 @@ func TestInjectedPodIsWritten(t *testing.T) {
 				if diff := cmp.Diff(want, p.Metadata); diff != "" {
 					t.Error(diff)
 				}
-				if p.Labels["security.istio.io/tlsMode"] != "istio" {
-					t.Errorf("labels of the proxy: %v", p.Labels)
+				if _, marked := p.Annotations["sidecar.istio.io/status"]; p.Labels["security.istio.io/tlsMode"] != "istio" || !marked {
+					t.Errorf("labels of the proxy: %v, annotations %v", p.Labels, p.Annotations)
 				}
 				stage := map[runtime.Injection]runtime.Stage{runtime.InjectDirect: runtime.StageInjection, runtime.InjectWebhook: runtime.StageAdmission}[how]
 				if n, errs := i.count(stage); n != 1 || errs != 0 {
@@ -279,11 +279,24 @@ func TestCancelledRunAsksNoMore(t *testing.T) {
 	})
 }
 
+// TestNoAuthority: a proxy that could never get its certificate fails its step, and is not waited for.
+func TestNoAuthority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &injected{}
+		in := sidecarIntent("a", runtime.InjectDirect)
+		in.CSR = true
+		out := run(t, runtimetest.Scenario(bulk(in)), i.parts)
+		if out.Exit != runtime.ExitTarget || len(i.Writes()) != 0 || !strings.Contains(out.Err.Error(), "secure port") {
+			t.Errorf("exit %d, %v, written %q", out.Exit, out.Err, i.writes())
+		}
+	})
+}
+
 // TestNoInjector: a target without the webhook is not usable for a scenario that needs it.
 func TestNoInjector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := run(t, runtimetest.Scenario(bulk(sidecarIntent("a", runtime.InjectDirect))), func(p *runtime.Parts) { p.Proxies = &runtimetest.Proxies{} })
-		if out.Exit != runtime.ExitTarget || !strings.Contains(out.Err.Error(), `inject: "none"`) {
+		if out.Exit != runtime.ExitTarget || !strings.Contains(out.Err.Error(), "webhook: name a cluster") {
 			t.Errorf("exit %d, %v", out.Exit, out.Err)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/plscript/plscript/runtime"
 )
 
-// failures of which fewer are better, whatever they are of, and costs, which follow from the load: two runs of one
+// Failures of which fewer are better, whatever they are of, and costs, which follow from the load: two runs of one
 // scenario with one seed make the same.
 var (
 	lessEndings = []string{"errors", "nacks", "disconnects", "dropped", "unanswered", "wasted", "unchanged", "throttled", "pending"}
@@ -76,6 +76,9 @@ func (m *MeasureChange) reason() string {
 	base, next := m.values()
 	if m.Change == ChangeGone {
 		return fmt.Sprintf("%s has no data any more; it was %s", m.Path, base)
+	}
+	if math.IsInf(m.Ratio, 0) {
+		return fmt.Sprintf("%s rose from %s to %s", m.Path, base, next)
 	}
 	return fmt.Sprintf("%s rose from %s to %s (%s)", m.Path, base, next, m.ratio())
 }

@@ -32,6 +32,9 @@ func WriteClusterRole(w io.Writer, p *runtime.Plan) error {
 		name := plural(c.Kind)
 		// get is for the owner of an object that exists already, list and delete for the cleanup.
 		need(c.Group, name, "get", "list", "delete")
+		if c.Kind == "Pod" { // steps follow the pods that they start
+			need(c.Group, name, "watch")
+		}
 		switch c.Verb {
 		case runtime.VerbCreate:
 			need(c.Group, name, "create")
