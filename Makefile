@@ -18,7 +18,7 @@ NO_RACE  := $(if $(CC_FOUND),,-skipped "the race detector: no C compiler (instal
 UNIT     := $(RACE) -short ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit race integration lint fuzz bench bench-xds microbench generate verify clean
+.PHONY: help build run test unit race integration lint fuzz bench bench-huge soak bench-xds microbench generate verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +58,14 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 bench: build ## measure what is promised, and write docs/performance.md
 	$(GO) run ./internal/bench -plscript $(BIN)/plscript
 
-bench-xds: ## the XDS pool against a replay of a real istiod's answers: CPU, memory, idle streams
-	$(GO) test -run '^$$' -bench . -benchtime 3x ./runtime/xdspool/replay
+bench-huge: build ## load 200,000 pods, and add the figures to docs/performance.md; wants 20 GiB of memory
+	$(GO) run ./internal/bench -plscript $(BIN)/plscript -only huge
+
+soak: build ## hold 1,000 sidecars for 5 minutes, and add the figures to docs/performance.md
+	$(GO) run ./internal/bench -plscript $(BIN)/plscript -only soak
+
+bench-xds: ## the XDS pool against a replay of a real istiod's answers: CPU, memory, idle streams; PEER_BIN=pilot-load beside it
+	$(GO) test -run '^$$' -bench . -benchtime 3x ./runtime/xdspool/replay $(if $(PEER_BIN),-args -peer-bin $(abspath $(PEER_BIN)))
 
 microbench: ## every Go benchmark
 	$(GO) test -short -run '^$$' -bench . -benchmem ./...

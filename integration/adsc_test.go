@@ -127,10 +127,11 @@ func credentials(t *testing.T, namespace, account string) (token, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots, err := c.CoreV1().ConfigMaps("istio-system").Get(ctx, "istio-ca-root-cert", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var roots *corev1.ConfigMap
+	await(t, "the mesh's root, which istiod publishes a while after its start", func() bool {
+		roots, err = c.CoreV1().ConfigMaps("istio-system").Get(ctx, "istio-ca-root-cert", metav1.GetOptions{})
+		return err == nil
+	})
 	dir := t.TempDir()
 	token, root = filepath.Join(dir, "token"), filepath.Join(dir, "root.pem")
 	for file, text := range map[string]string{token: issued.Status.Token, root: roots.Data["root-cert.pem"]} {

@@ -160,3 +160,30 @@ thresholds: [{expr: "xds.disconnects == 0 && xds.nacks == 0"}]
 	checkSync(t, rep)
 	checkEmpty(t, box)
 }
+
+// TestCertificateForEachPod: where proxies do not speak plaintext, each pod that comes gets a certificate, before its
+// stream opens, but those whose app says no.
+func TestCertificateForEachPod(t *testing.T) {
+	box := sharedSandbox(t)
+	rep := run(t, 0, "run", "--sandbox", box.Name, "--auth", "jwt", scenario(t, `
+name: "certified"
+phases: [
+	{name: "mesh", steps: [
+		{action: "createNamespaces", count: 1, name: "certified", metadata: ENABLE_HBONE: "false", apps: [
+			{name: "web", type: "sidecar", pods: 5, serviceAccount: "web"},
+			{name: "edge", type: "gateway"},
+			{name: "bare", type: "sidecar", pods: 2, csr: false},
+		]},
+		{action: "wait", until: "xds.synced == 8", timeout: "1m"},
+		{action: "assert", expr: "certificates.count == 6"},
+	]},
+	{name: "churn", steps: [
+		{action: "churnPods", rate: "2/s", duration: "2s", select: "app.name == 'web' || app.name == 'bare'", csr: true},
+		{action: "wait", until: "pods.ready == 8 && xds.sidecar.open == 7 && xds.synced == 8", timeout: "1m"},
+	]},
+]
+thresholds: [{expr: "certificates.count == 10 && certificates.errors == 0 && injection.count == 11"}]
+`)).report(t)
+	checkSync(t, rep)
+	checkEmpty(t, box)
+}

@@ -8,7 +8,9 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/istiod"
+	"github.com/plscript/plscript/runtime/xdspool/replay"
 )
 
 // TestConfigConverges follows objects of every kind that can be followed from their first write to their removal, to proxies
@@ -136,4 +138,29 @@ phases: [
 thresholds: [{expr: "xds.unanswered == 0 && xds.nacks == 0"}]
 `))
 	checkEmpty(t, box)
+}
+
+// TestRecord records what a sidecar is sent, and reads it back.
+func TestRecord(t *testing.T) {
+	box := sharedSandbox(t)
+	file := filepath.Join(t.TempDir(), "sidecar.rec.gz")
+	run(t, 0, "record", "--sandbox", box.Name, "--out", file)
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := replay.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range replay.Roots(runtime.ClassSidecar) {
+		if a := r.Answer(url); a == nil || len(a.Resources) == 0 {
+			t.Errorf("nothing of %s", url)
+		}
+	}
+	run(t, 3, "record", "--pilot-address", "127.0.0.1:1", "--out", file+".2")
+	if _, err := os.Stat(file + ".2"); !os.IsNotExist(err) {
+		t.Errorf("a recording of nobody: %v", err)
+	}
 }

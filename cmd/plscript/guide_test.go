@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,7 +61,7 @@ func plannable(t *testing.T, source string) error {
 	if len(ds) > 0 {
 		return ds
 	}
-	g, ds := runtime.Compile(t.Context(), s, nil)
+	g, ds := runtime.Compile(t.Context(), s, exampleFiles{})
 	if len(ds) > 0 {
 		return ds
 	}
@@ -68,4 +69,15 @@ func plannable(t *testing.T, source string) error {
 		return ds
 	}
 	return nil
+}
+
+// exampleFiles are the files beside the examples of actions, which the reference shows.
+type exampleFiles struct{}
+
+func (exampleFiles) Open(_, name string) (io.ReadCloser, error) {
+	found, err := filepath.Glob(filepath.Join("../../actions/testdata/examples", "*", filepath.Base(name)))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("no example has a file %s: %w", name, os.ErrNotExist)
+	}
+	return os.Open(found[0])
 }

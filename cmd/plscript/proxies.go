@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime/xdspool"
@@ -15,7 +18,7 @@ func (r *session) poolConfig() (xdspool.Config, error) {
 		Auth: poolAuth(r.auth), Clock: wallClock{}, Rand: newJitter(), Notify: r.signal, Log: r.log,
 		Certificates: r.asks.certificates, Stages: r.stages,
 		IstioVersion: r.target.version, ClusterID: r.clusterID(), Metadata: r.metadata(),
-		Lookup: net.DefaultResolver.LookupHost, ConnectRate: p.ConnectRate.At(0), StreamsPerConnection: p.StreamsPerConnection,
+		Lookup: lookupIstiods, ConnectRate: p.ConnectRate.At(0), StreamsPerConnection: p.StreamsPerConnection,
 		Fidelity: xdspool.Fidelity{
 			SotW: p.Protocol == "sotw", NodeAlways: p.Node == "always", Extensions: p.Extensions == "envoy", OnDemand: p.OnDemand,
 			Refuse: map[string]float64{},
@@ -40,4 +43,20 @@ func pinned(all []string, pin ir.Pin) ([]string, error) {
 		return []string{pin.Address}, nil
 	}
 	return all, nil
+}
+
+// lookupIstiods finds the addresses behind a name, one for each istiod: of those that have two families, the IPv4 ones.
+func lookupIstiods(ctx context.Context, host string) ([]string, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	v4 := slices.ContainsFunc(found, func(a netip.Addr) bool { return a.Unmap().Is4() })
+	var out []string
+	for _, a := range found {
+		if a = a.Unmap(); a.Is4() == v4 {
+			out = append(out, a.String())
+		}
+	}
+	return out, nil
 }

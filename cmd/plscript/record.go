@@ -26,7 +26,7 @@ func (s *system) recordCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "write the recording to `FILE`", Required: true},
 			&cli.StringFlag{Name: "sandbox", Usage: "ask the istiod of the sandbox `NAME`"},
-			&cli.StringFlag{Name: "pilot-address", Usage: "ask istiod at `HOST:PORT`, its plaintext port", Value: s.pilotAddress()},
+			&cli.StringFlag{Name: "pilot-address", Usage: "ask istiod at `HOST:PORT`, its plaintext port; istiod.istio-system.svc:15010 in a cluster and localhost:15010 elsewhere"},
 			&cli.StringFlag{Name: "class", Usage: "`CLASS` of the proxy: sidecar, gateway, waypoint, ztunnel or client", Value: string(runtime.ClassSidecar)},
 			&cli.StringFlag{Name: "namespace", Usage: "the proxy's `NAMESPACE`", Value: "default"},
 			&cli.StringFlag{Name: "pod", Usage: "the `NAME` of its pod", Value: "recorder"},
@@ -43,7 +43,11 @@ func (s *system) recordCommand() *cli.Command {
 			if !slices.Contains(runtime.ProxyClasses, proxy.Class) {
 				return usage("--class %s: want one of %q", proxy.Class, runtime.ProxyClasses)
 			}
-			return s.record(c.Context, c.String("sandbox"), c.String("pilot-address"), proxy, c.String("out"))
+			address := c.String("pilot-address")
+			if address == "" {
+				address = s.pilotAddress()
+			}
+			return s.record(c.Context, c.String("sandbox"), address, proxy, c.String("out"))
 		},
 	}
 }
@@ -60,6 +64,16 @@ func (s *system) record(ctx context.Context, box, address string, proxy runtime.
 		if cfg.IstioVersion, err = istiod.NewClient(b.MonitoringAddress(), nil).Version(ctx); err != nil {
 			return exit(runtime.ExitTarget, err)
 		}
+	}
+	t := &target{xds: address}
+	probe, err := t.dial(ctx) // a gRPC client would wait until somebody listens
+	if err != nil {
+		return exit(runtime.ExitTarget, err)
+	}
+	err = checkPlaintext(probe)
+	probe.Close()
+	if err != nil {
+		return exit(runtime.ExitTarget, t.unreachable(err))
 	}
 	node, err := cfg.Node(proxy)
 	if err != nil {

@@ -21,11 +21,11 @@ import (
 func targetFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "sandbox", Usage: "run on the sandbox `NAME` that `plscript sandbox up` started"},
-		&cli.StringFlag{Name: "kubeconfig", Usage: "run on the cluster of this kubeconfig `FILE`"},
+		&cli.StringFlag{Name: "kubeconfig", Aliases: []string{"k"}, Usage: "run on the cluster of this kubeconfig `FILE`"},
 		&cli.StringFlag{Name: "context", Usage: "run on the cluster of this kubeconfig `CONTEXT`"},
 		&cli.StringFlag{Name: "yes-this-cluster", Usage: "the `CONTEXT` is meant, although it holds what is not plscript's"},
-		&cli.StringFlag{Name: "pilot-address", Usage: "istiod's XDS `HOST:PORT`; for a cluster istiod.istio-system.svc:15010 inside of it and localhost:15010 elsewhere. Without a cluster, nothing but XDS can be had from it"},
-		&cli.StringFlag{Name: "auth", Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt, mtls or google; plaintext in a sandbox and on port 15010, google at meshconfig.googleapis.com, jwt elsewhere"},
+		&cli.StringFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "istiod's XDS `HOST:PORT`; for a cluster istiod.istio-system.svc:15010 inside of it and localhost:15010 elsewhere. Without a cluster, nothing but XDS can be had from it"},
+		&cli.StringFlag{Name: "auth", Aliases: []string{"a"}, Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt, mtls or google; plaintext in a sandbox and on port 15010, google at meshconfig.googleapis.com, jwt elsewhere"},
 		&cli.StringFlag{Name: "token-file", Usage: "the token that proxies show istiod, in `FILE`; the cluster issues them unless given"},
 		&cli.StringFlag{Name: "root-cert", Usage: "verify istiod with the certificate in `FILE`; with the mesh's root in the cluster unless given"},
 		&cli.BoolFlag{Name: "insecure", Usage: "do not verify istiod's certificate"},
@@ -57,6 +57,9 @@ func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 	}
 	if _, _, err := net.SplitHostPort(t.pilot); t.pilot != "" && err != nil {
 		return t, usage("--pilot-address %s: want HOST:PORT, as in localhost:15010", t.pilot)
+	}
+	if t.sandbox != "" && t.pilot != "" {
+		return t, usage("--pilot-address does not go with --sandbox, whose istiod is asked at its own ports")
 	}
 	if t.cluster() && t.pilot == "" {
 		t.pilot = s.pilotAddress()

@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"runtime/xdspool":   {"runtime"},
 	"runtime/cluster":   {"runtime"},
 	"runtime/istiod":    {"runtime"},
+	"runtime/injector":  {"runtime"},
 	"runtime/capture":   {"runtime", "lang/ir"},
 	"runtime/dump":      {"runtime"},
 	"runtime/report":    {"runtime"},
