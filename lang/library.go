@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,27 +127,53 @@ func (c *checker) templateParam(v cue.Value, path string, at ir.Pos) {
 	c.broken(v, path, at)
 }
 
-// importedNames are the definitions of a package of the schema that the scenario imports under the given name.
+// importedNames are what the package has that the scenario imports under the given name: plscript's or one of its module.
 func (f *files) importedNames(name string) []string {
 	for _, src := range f.main {
 		for spec := range src.syntax.ImportSpecs() {
 			importPath, err := strconv.Unquote(spec.Path.Value)
-			dir, ours := below(schema.ImportPath, ast.ParseImportPath(importPath).Path)
-			if err != nil || !ours || importName(spec) != name {
+			if err != nil || importName(spec) != name {
 				continue
 			}
-			files, err := schemaFiles(dir)
-			if err != nil {
-				return nil
+			dir := ast.ParseImportPath(importPath).Path
+			if own, ok := below(f.module, dir); ok {
+				return f.namesIn(own)
 			}
-			var names []string
-			for _, file := range files {
-				for _, d := range definitionsIn(file) {
-					names = append(names, "#"+d.Name)
-				}
+			if ours, ok := below(schema.ImportPath, dir); ok {
+				return schemaNames(ours)
 			}
-			return names
 		}
 	}
 	return nil
+}
+
+// schemaNames are the definitions of a package of plscript's schema.
+func schemaNames(dir string) []string {
+	files, err := schemaFiles(dir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, file := range files {
+		for _, d := range definitionsIn(file) {
+			names = append(names, "#"+d.Name)
+		}
+	}
+	return names
+}
+
+// namesIn are the fields of a package of the user's own module, whose files have been read when one is missed.
+func (f *files) namesIn(dir string) []string {
+	var names []string
+	for _, src := range f.byName {
+		if path.Dir(src.path) != dir || src.syntax == nil {
+			continue
+		}
+		for _, decl := range src.syntax.Decls {
+			if field, ok := decl.(*ast.Field); ok {
+				names = append(names, labelName(field))
+			}
+		}
+	}
+	return names
 }

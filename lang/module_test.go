@@ -93,6 +93,7 @@ func TestMistakesInOtherFiles(t *testing.T) {
 		want     []string
 	}{
 		"value":   {"pods: 2", "pods: -2", []string{`more.cue:3:31: phases[0].steps[0].apps[1].pods: must be at least 0, got -2`}},
+		"missing": {"[apps.web, ", "[apps.wbe, ", []string{`main.cue:11:90: phases[0].steps[0].apps[0]: there is no field "wbe" (did you mean "web"?)`}},
 		"syntax":  {"_pods: 7", "_pods: = 7", []string{`../lib/apps/pods.cue:3:8: expected a value, found '='`}},
 		"sibling": {"_extra: {", "_extra: {{", []string{`more.cue:4:40: expected '}', found the end of the file`}},
 		"gone":    {`load/lib/apps"`, `load/lib/app:apps"`, []string{`main.cue:4:2: there is no package "example.com/load/lib/app:apps" in this module: lib/app has no CUE files of package apps`}},
