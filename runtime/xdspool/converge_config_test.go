@@ -225,3 +225,21 @@ func TestRefusedWriteOfAnObjectIsForgotten(t *testing.T) {
 	}
 	f.until(t, routeCounts(0, 0, 0))
 }
+
+// A duration is text in the object and a number on the wire: its words are waited for by nobody.
+func TestTextThatIsNoTextOnTheWire(t *testing.T) {
+	t.Parallel()
+	f, s := routed(t, 1)
+	timeout := func(d string) runtime.Change {
+		c := f.virtualService("v", "one", 100)
+		c.Config.Fields["spec.http[0].timeout"] = d
+		return c
+	}
+	f.write(timeout("1s"))
+	s[0].push(t, rds, resources{routeConfig("80", rendered("v", "one", 100))})
+	f.until(t, routeCounts(1, 0, 0))
+	f.write(timeout("2s"))
+	f.until(t, routeCounts(2, 1, 0))
+	s[0].push(t, rds, resources{routeConfig("80", rendered("v", "one", 200))}) // stands for the other timeout
+	f.until(t, routeCounts(2, 0, 0))
+}

@@ -47,8 +47,10 @@ func (c *client) speak(cfg *Config) {
 	case runtime.ClassSidecar:
 		c.capturesDNS = meta("DNS_CAPTURE") // Istio pkg/istio-agent/agent.go isDNSServerEnabled
 	}
-	c.discovers = meta("METADATA_DISCOVERY") || meta("ENABLE_HBONE")
 	c.state = cfg.Fidelity.SotW || c.proxy.SotW
+	// The state-of-the-world protocol has no workload discovery (Istio pkg/bootstrap/config.go toTemplateParams): what istiod
+	// sends would be asked for again and again.
+	c.discovers = !c.state && (meta("METADATA_DISCOVERY") || meta("ENABLE_HBONE"))
 }
 
 // extensions is the list for the node, or nil.

@@ -131,7 +131,7 @@ func (o *object) renew(fields map[string]any) (telling map[string]bool, changed 
 			o.words[strings.Clone(w)] = known
 		}
 		known.gen = o.gen
-		telling[path] = true
+		telling[path] = o.proven[path]
 	}
 	maps.DeleteFunc(telling, func(_ string, proven bool) bool { return !proven })
 	changed = first || !maps.Equal(fields, o.fields)

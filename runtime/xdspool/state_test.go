@@ -122,3 +122,17 @@ func TestStateOfTheWorldNACK(t *testing.T) {
 		t.Errorf("got %v, want a NACK", req)
 	}
 }
+
+// Workload discovery is delta's alone: over SotW istiod would take each ACK for a first request, and answer it.
+func TestStateOfTheWorldDiscoversNoWorkloads(t *testing.T) {
+	t.Parallel()
+	p := sidecar("p")
+	p.Metadata = map[string]string{"ENABLE_HBONE": "true"}
+	for _, state := range []bool{true, false} {
+		c := &client{proxy: p}
+		c.speak(&Config{Fidelity: Fidelity{SotW: state}})
+		if c.discovers == state || c.state != state {
+			t.Errorf("SotW %v: discovers workloads %v", state, c.discovers)
+		}
+	}
+}
