@@ -160,7 +160,13 @@ func (w *countingWriter) Submit(ctx context.Context, op runtime.Op) error {
 // clean removes what the run made and demands that nothing is left of it, addresses of Services included.
 func clean(t testing.TB, cfg *rest.Config, id string) {
 	t.Helper()
-	left, err := apiwriter.Clean(context.WithoutCancel(t.Context()), apiwriter.CleanConfig{REST: cfg, RunID: id, Finalize: true, Clock: runtimetest.Clock{}})
+	box, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := apiwriter.Clean(context.WithoutCancel(t.Context()), apiwriter.CleanConfig{
+		REST: cfg, RunID: id, Finalize: true, Store: box.EtcdEndpoint(), Clock: runtimetest.Clock{},
+	})
 	if err != nil || len(left) > 0 {
 		t.Fatalf("clean: %v %v", left, err)
 	}
