@@ -65,11 +65,8 @@ func (c *Cluster) bornSeen(ns *namespace) {
 	}
 }
 
-// letGo ends the wait of the namespace's services, unless a load is under way.
+// letGo ends the wait of the namespace's services. Should another load be under way, they are held again.
 func (c *Cluster) letGo(ns *namespace) {
-	if c.cfg.Loads.Loading(ns.name) {
-		return
-	}
 	ns.owed = 0
 	for _, s := range ns.held {
 		s.held = false

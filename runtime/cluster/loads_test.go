@@ -84,19 +84,20 @@ func TestSlicesWaitForTheEndOfALoad(t *testing.T) {
 		if got := w.sliceWrites(); len(got) > 0 {
 			t.Errorf("during the load: %v", got)
 		}
-		l.end(3)
+		l.end(4)
+		w.create(bornPod("c", "10.1.0.3"))
 		if got := w.sliceWrites(); len(got) > 0 {
 			t.Errorf("before the last pod was seen: %v", got)
 		}
-		w.create(bornPod("c", "10.1.0.3"))
+		w.create(bornPod("d", "10.1.0.4"))
 		if d := cmp.Diff([]string{"create"}, w.sliceWrites()); d != "" {
 			t.Error(d)
 		}
-		w.expectCounts(3, 3, 3)
-		if l.seen != 3 {
-			t.Errorf("%d pods were reported as seen, want 3", l.seen)
+		w.expectCounts(4, 4, 4)
+		if l.seen != 4 {
+			t.Errorf("%d pods were reported as seen, want 4", l.seen)
 		}
-		w.create(bornPod("d", "10.1.0.4"))
+		w.create(bornPod("e", "10.1.0.5"))
 		if d := cmp.Diff([]string{"update"}, w.sliceWrites()); d != "" {
 			t.Error("after the load:", d)
 		}
@@ -137,6 +138,21 @@ func TestALoadAfterALoad(t *testing.T) {
 			t.Errorf("during the second load: %v", got)
 		}
 		l.end(0)
+		if d := cmp.Diff([]string{"create"}, w.sliceWrites()); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestTheWatchIsBehindALoad: the load is over before any of it is seen.
+func TestTheWatchIsBehindALoad(t *testing.T) {
+	inLoad(t, func(w *world, l *script) {
+		l.end(2)
+		w.create(testSvc(), bornPod("a", "10.1.0.1"))
+		if got := w.sliceWrites(); len(got) > 0 {
+			t.Errorf("before the last pod was seen: %v", got)
+		}
+		w.create(bornPod("b", "10.1.0.2"))
 		if d := cmp.Diff([]string{"create"}, w.sliceWrites()); d != "" {
 			t.Error(d)
 		}
