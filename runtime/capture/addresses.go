@@ -17,44 +17,45 @@ func newAddresses() (*addresses, error) {
 	return a, err
 }
 
-// kept are the ranges of which every address stays in its range; in all others the first 4 bits stay.
-var kept = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/12"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fc00::/7"),
+// ranges are those that mean something by themselves: of an address in one of them the first bits stay, so that it stays in
+// its range, and no other address comes into it.
+var ranges = []struct {
+	netip.Prefix
+	stay int // bits
+}{
+	// Private networks. Of 10.0.0.0/8 a little more, so that the Services of a sandbox stay in their range.
+	{netip.MustParsePrefix("10.0.0.0/8"), 12}, {netip.MustParsePrefix("172.16.0.0/12"), 12}, {netip.MustParsePrefix("192.168.0.0/16"), 16},
+	{netip.MustParsePrefix("100.64.0.0/10"), 10}, {netip.MustParsePrefix("fc00::/7"), 7},
+	// No address, this host, this link, many hosts, and what istiod gives to ServiceEntries (Istio
+	// pilot/pkg/controllers/ipallocate): every bit stays.
+	{netip.MustParsePrefix("0.0.0.0/8"), 32}, {netip.MustParsePrefix("127.0.0.0/8"), 32}, {netip.MustParsePrefix("169.254.0.0/16"), 32},
+	{netip.MustParsePrefix("224.0.0.0/3"), 32}, {netip.MustParsePrefix("::/127"), 128}, {netip.MustParsePrefix("fe80::/10"), 128},
+	{netip.MustParsePrefix("ff00::/8"), 128}, {netip.MustParsePrefix("2001:2::/48"), 128},
 }
 
-// same are ranges that mean something by themselves: no address, this host, this link, many hosts, and what istiod gives
-// to ServiceEntries (Istio pilot/pkg/networking/serviceentry, 240.240.0.0/16).
-var same = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
-	netip.MustParsePrefix("::/127"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"), netip.MustParsePrefix("2001:2::/48"),
-}
-
-// address replaces one address.
+// address replaces one address. Whether a bit is flipped depends on the bits before it alone, which makes it a bijection.
 func (a *addresses) address(ip netip.Addr) netip.Addr {
-	for _, p := range same {
-		if p.Contains(ip) {
-			return ip
-		}
-	}
-	stay := 4
-	for _, p := range kept {
-		if p.Contains(ip) {
-			stay = p.Bits()
-		}
-	}
-	if ip.Is4() && ip.As4()[0] == 10 {
-		stay = 12 // so that Services of a sandbox stay in its range
-	}
-	out := ip.AsSlice()
-	in := ip.AsSlice()
-	for bit := stay; bit < len(in)*8; bit++ {
-		if a.flips(in, bit) {
+	in, out := ip.AsSlice(), ip.AsSlice()
+	for bit := range len(in) * 8 {
+		if !stays(ip, bit) && a.flips(in, bit) {
 			out[bit/8] ^= 0x80 >> (bit % 8)
 		}
 	}
 	next, _ := netip.AddrFromSlice(out)
 	return next
+}
+
+// stays reports whether a bit of the address stays, because those before it may begin an address of a range.
+func stays(ip netip.Addr, bit int) bool {
+	for _, r := range ranges {
+		if bit >= r.stay || r.Addr().Is4() != ip.Is4() {
+			continue
+		}
+		if head, err := ip.Prefix(min(bit, r.Bits())); err == nil && head.Contains(r.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 // flips decides about a bit by all those before it.

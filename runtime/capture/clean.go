@@ -118,7 +118,7 @@ func cleanCore(k *kind, raw map[string]any) (runtime.Object, string) {
 		return cleanSecret(o)
 	case *corev1.Service:
 		return cleanService(o)
-	case *corev1.Endpoints: //nolint:staticcheck // what old clusters and old captures have
+	case *oldEndpoints:
 		return o, ""
 	case *discoveryv1.EndpointSlice:
 		return o, ""

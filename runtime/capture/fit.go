@@ -149,7 +149,7 @@ func (f *fitting) item(i item) {
 		f.write(i, out)
 	case *corev1.Service:
 		f.service(i, o)
-	case *corev1.Endpoints: //nolint:staticcheck // what old clusters and old captures have
+	case *oldEndpoints:
 		f.endpoints(i, o)
 	case *discoveryv1.EndpointSlice:
 		f.slice(i, o)

@@ -14,10 +14,11 @@ import (
 type limits struct {
 	bytes   int64 // that are read, unpacked
 	objects int   // those left out included
+	values  int   // of all objects, with aliases written out
 }
 
 // usual are the limits of [Read]. A cluster of 50,000 pods, as kubectl writes it, has about 200 MB.
-var usual = limits{bytes: 256 << 20, objects: 500_000}
+var usual = limits{bytes: 256 << 20, objects: 500_000, values: 50_000_000}
 
 const (
 	// maxObjectBytes is the size above which an object is left out: an api-server takes no larger one
@@ -30,6 +31,7 @@ const (
 
 var (
 	errTooLong = fmt.Errorf("is too long: more than %d MB, unpacked", usual.bytes>>20)
+	errTooMuch = fmt.Errorf("holds too much: more than %d values, with its aliases written out", usual.values)
 	errTooMany = fmt.Errorf("holds too many objects: more than %d", usual.objects)
 	errNotText = errors.New("is not text: want YAML or JSON, or either packed by gzip")
 )

@@ -29,7 +29,7 @@ func readWithin(ctx context.Context, in io.Reader, most limits) (*Capture, error
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{capture: &Capture{}, most: most.objects}
+	r := &reader{capture: &Capture{}, most: most}
 	ok, err := isJSON(text)
 	switch {
 	case err != nil:
@@ -50,8 +50,9 @@ func readWithin(ctx context.Context, in io.Reader, most limits) (*Capture, error
 
 type reader struct {
 	capture *Capture
-	objects int
-	most    int // objects
+	most    limits
+	objects int // so far
+	values  int // so far
 }
 
 // yaml reads all chunks. One that cannot be read does not keep the others from it.
@@ -78,7 +79,10 @@ func (r *reader) chunk(c chunk) error {
 	case !utf8.Valid(c.text):
 		return errNotText
 	}
-	v, err := decodeYAML(c.text)
+	v, walked, err := decodeYAML(c.text)
+	if r.values += walked; r.values > r.most.values {
+		return errTooMuch
+	}
 	if err != nil {
 		return r.bad(c.line, "%v", err)
 	}
@@ -92,7 +96,7 @@ func (r *reader) bad(line int, format string, args ...any) error {
 }
 
 func (r *reader) count() error {
-	if r.objects++; r.objects > r.most {
+	if r.objects++; r.objects > r.most.objects {
 		return errTooMany
 	}
 	return nil

@@ -269,10 +269,14 @@ func (e endless) Read(p []byte) (int, error) { return copy(p, e.line), nil }
 func TestEndless(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"#\n", "x", "- a\n"} {
-		most := limits{bytes: 8 << 20, objects: 1000}
+		most := limits{bytes: 8 << 20, objects: 1000, values: 1_000_000}
 		if _, err := readWithin(t.Context(), endless{strings.Repeat(line, 4096)}, most); !errors.Is(err, errTooLong) && !errors.Is(err, errTooMany) {
 			t.Errorf("%q: %v", line, err)
 		}
+	}
+	bombs := endless{strings.Repeat("--- &a [[&b [x, x, x, x], *b, *b, *b, *b, *b, *b, *b], *b, *b, *b]\n", 100)}
+	if _, err := readWithin(t.Context(), bombs, limits{bytes: 8 << 20, objects: 100_000, values: 10_000}); !errors.Is(err, errTooMuch) {
+		t.Errorf("bombs: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")

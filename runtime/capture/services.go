@@ -58,7 +58,7 @@ func (f *fitting) harmless(i item, sp *corev1.ServiceSpec) {
 	if sp.Type == corev1.ServiceTypeLoadBalancer || sp.Type == corev1.ServiceTypeNodePort {
 		f.changed(i.ref(), "of type ClusterIP in place of %s", sp.Type)
 		sp.Type, sp.ExternalTrafficPolicy, sp.AllocateLoadBalancerNodePorts = corev1.ServiceTypeClusterIP, "", nil
-		sp.LoadBalancerClass, sp.LoadBalancerIP, sp.LoadBalancerSourceRanges = nil, "", nil //nolint:staticcheck // LoadBalancerIP is deprecated, and in use
+		sp.LoadBalancerClass, sp.LoadBalancerIP, sp.LoadBalancerSourceRanges = nil, "", nil
 	}
 	if len(sp.ExternalIPs) > 0 {
 		f.changed(i.ref(), "without its external addresses")
@@ -170,8 +170,13 @@ func (f *fitting) unbind(i item, out *discoveryv1.EndpointSlice) {
 	}
 }
 
+// oldEndpoints are what clusters had before EndpointSlices, and captures made then still have.
+//
+//lint:ignore SA1019 Kubernetes deprecates the kind, and serves it for good
+type oldEndpoints = corev1.Endpoints
+
 // endpoints turns Endpoints into EndpointSlices, which is what istiod reads, unless the file has those too.
-func (f *fitting) endpoints(i item, o *corev1.Endpoints) { //nolint:staticcheck // what old captures have
+func (f *fitting) endpoints(i item, o *oldEndpoints) {
 	if f.sliced[o.Namespace+"/"+o.Name] {
 		return // the slices say the same
 	}
@@ -196,7 +201,7 @@ func (f *fitting) endpoints(i item, o *corev1.Endpoints) { //nolint:staticcheck 
 // maxEndpoints is how many endpoints the api-server takes in one slice (Kubernetes pkg/apis/discovery/validation).
 const maxEndpoints = 1000
 
-func endpointsOf(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint { //nolint:staticcheck // what old captures have
+func endpointsOf(addresses []corev1.EndpointAddress, ready bool) []discoveryv1.Endpoint {
 	var out []discoveryv1.Endpoint
 	for _, a := range addresses {
 		if ip, err := netip.ParseAddr(a.IP); err != nil || !ip.Is4() {

@@ -16,17 +16,19 @@ var (
 	errMerging = errors.New("merges what is not a mapping")
 )
 
-// decodeYAML reads YAML as JSON would hold it: map[string]any, []any, string, int64, float64, bool and nil.
-func decodeYAML(text []byte) (any, error) {
+// decodeYAML reads YAML as JSON would hold it: map[string]any, []any, string, int64, float64, bool and nil. It says how
+// many values it has walked.
+func decodeYAML(text []byte) (v any, walked int, err error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("is not YAML: %w", err)
+		return nil, 0, fmt.Errorf("is not YAML: %w", err)
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	t := &tree{values: maxValues}
-	return t.value(doc.Content[0], maxDepth)
+	v, err = t.value(doc.Content[0], maxDepth)
+	return v, maxValues - t.values, err
 }
 
 // tree is a conversion, with what is left of its limits. Aliases count each time they are used, so that a bomb of them
