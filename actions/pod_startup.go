@@ -69,7 +69,7 @@ func (a *podStartup) Plan(_ context.Context, p *runtime.Planner) error {
 		}
 		for i := range n {
 			for _, verb := range []runtime.Verb{runtime.VerbCreate, runtime.VerbDelete} {
-				if !yield(runtime.Intent{Verb: verb, Kind: "Pod", Namespace: a.Namespace, Name: a.name(p.Step, i)}, nil) {
+				if !yield(runtime.Intent{Verb: verb, Kind: "Pod", Namespace: a.Namespace, Name: a.name(p.Step, i), Unplaced: true}, nil) {
 					return
 				}
 			}

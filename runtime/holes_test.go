@@ -172,3 +172,39 @@ func BenchmarkCertificate(b *testing.B) {
 		}
 	}
 }
+
+// FuzzHole: whatever a hole says, it is refused or rendered, in the end.
+func FuzzHole(f *testing.F) {
+	for _, seed := range []string{
+		"index", "cert('a').crt", "cert(['a', '*.b']).key", "ip(index)", "hash(app.host) + base64('x')", "pick([1, 2])", "rand(3)",
+		"lists.range(rand(9)).map(i, 'h' + string(i))", "{'a': [index, {'b': pod.name}]}", "params.x", "'%.3f'.format([1.5])",
+		"app.labels.exists(l, l == 'app')", "duration('1s')", "timestamp('2026-01-31T15:04:05Z')", "b'bytes'", "type(1)", "null",
+	} {
+		f.Add(seed)
+	}
+	l, err := NewLanguage()
+	if err != nil {
+		f.Fatal(err)
+	}
+	scene, err := sampleScene(ScopePod)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, hole string) {
+		tpl, problems := l.Template(map[string]any{"whole": "${" + hole + "}", "part": "a${" + hole + "}b"})
+		for _, p := range problems {
+			if p.Message == "" || p.Offset < 0 || p.Offset > len(hole)+4 {
+				t.Errorf("%q: incomplete problem: %+v", hole, p)
+			}
+		}
+		_, failed := tpl.Sample(t.Context(), scene.Vars())
+		for _, f := range failed {
+			if f.Err == nil || f.Path == "" {
+				t.Errorf("%q: incomplete failure: %+v", hole, f)
+			}
+		}
+		if _, err := tpl.Render(t.Context(), scene.Vars()); (err != nil) != (len(failed) > 0) {
+			t.Errorf("%q: rendered %v, and in a sample %v", hole, err, failed)
+		}
+	})
+}

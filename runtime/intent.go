@@ -16,6 +16,9 @@ type Intent struct {
 	// Build makes the object. It is called only when the write is made: a plan of a million pods builds none.
 	Build func() Object
 
+	// Unplaced is a pod that a scheduler finds a node for: no part of the planned mesh, and so written to a cluster with
+	// nodes of its own too.
+	Unplaced bool
 	// OwnSlices says that the EndpointSlices of the Service are plscript's wherever it runs: it has no selector.
 	OwnSlices bool
 	// Barrier holds back what follows until every write before and including this one has ended.

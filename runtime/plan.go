@@ -114,7 +114,7 @@ func (p *Planner) count(in Intent) {
 // phantom reports whether the intent is about what a cluster with nodes of its own must not get: it exists in the plan,
 // and in the EndpointSlices.
 func (p *Planner) phantom(in Intent) bool {
-	return p.plan.Phantoms() && (in.Kind == "Node" || in.Kind == "Lease" || in.Kind == "Pod")
+	return p.plan.Phantoms() && !in.Unplaced && (in.Kind == "Node" || in.Kind == "Lease" || in.Kind == "Pod")
 }
 
 // countDerived counts what follows from a write in that half of the cluster which is the run's.
