@@ -84,6 +84,12 @@ func TestDump(t *testing.T) {
 			checkDump(t, out, tc.want, tc.empty)
 		})
 	}
+	// The wrong port for the way to authenticate is said, and not waited for.
+	lost := filepath.Join(t.TempDir(), "lost")
+	p := run(t, 3, "dump", "--namespace", "dump", "--pod", podOf(t, c, "dump", "web"), "--out", lost, "--kubeconfig", box.Kubeconfig(), "-p", box.XDSAddress())
+	if _, err := os.Stat(lost); !os.IsNotExist(err) || !strings.Contains(p.stderr.String(), "speaks no TLS") {
+		t.Errorf("%v\n%s", err, p.stderr)
+	}
 	t.Run("action", func(t *testing.T) { dumpAction(t, box, podOf(t, c, "dump", "web")) })
 }
 

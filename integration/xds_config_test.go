@@ -164,3 +164,35 @@ func TestRecord(t *testing.T) {
 		t.Errorf("a recording of nobody: %v", err)
 	}
 }
+
+// TestProxiesAsTheScenarioSays runs what is not the default of proxies: the other protocol, shared connections, ztunnels on
+// demand, certificates before streams, and streams that the scenario breaks.
+func TestProxiesAsTheScenarioSays(t *testing.T) {
+	box := sharedSandbox(t)
+	r := run(t, 0, "run", "--sandbox", box.Name, scenario(t, `
+name: "knobs"
+oracle: true
+proxies: {node: "always", protocol: "sotw", extensions: "envoy", streamsPerConnection: 3, connectRate: "50/s", onDemand: true, pin: 0}
+phases: [{name: "mesh", steps: [
+	{action: "createNodes", count: 1, ztunnel: true},
+	{action: "createNamespaces", count: 1, name: "knobs", waypoint: "waypoint", apps: [
+		{name: "web", type: "sidecar", csr: true, pods: 4}, {name: "waypoint", type: "waypoint"}, {name: "edge", type: "gateway", csr: true},
+	]},
+	{action: "wait", until: "pods.ready == pods.desired && xds.synced == xds.desired && xds.desired == 7", timeout: "1m"},
+	{action: "churnPods", rate: "2/s", duration: "2s", select: "app.type == 'sidecar'"},
+	{action: "wait", until: "pods.ready == pods.desired && xds.synced == xds.desired && changes.pending == 0", timeout: "1m"},
+	{action: "disconnect", fraction: 0.5},
+	{action: "wait", until: "xds.reconnects >= 3 && xds.synced == xds.desired", timeout: "1m"},
+]}]
+thresholds: [
+	{expr: "xds.nacks == 0 && xds.disconnects == 0 && xds.istiods == 1"},
+	{expr: "certificates.count == 9 && certificates.errors == 0"},
+	{expr: "oracle.differences == 0 && oracle.checked == 4"},
+]
+`)).report(t)
+	checkSync(t, r)
+	if len(r.Istiods) != 1 || r.Istiods[0].Address != box.XDSAddress() || r.Istiods[0].Open != 7 {
+		t.Errorf("streams %+v", r.Istiods)
+	}
+	checkEmpty(t, box)
+}

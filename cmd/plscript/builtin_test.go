@@ -55,6 +55,20 @@ func shown(value string) string {
 	return value
 }
 
+// TestOpenEnded: what is held until somebody has seen enough ends well when it is interrupted, and what has an end does not.
+func TestOpenEnded(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"adsc": true, "impersonate": true, "prober": false} {
+		l, ds, err := loadWith(t.Context(), builtinPrefix+name, settings{})
+		if err != nil || len(ds) > 0 {
+			t.Fatal(err, ds)
+		}
+		if l.scenario.OpenEnded != want {
+			t.Errorf("%s: open-ended %v", name, l.scenario.OpenEnded)
+		}
+	}
+}
+
 // TestBuiltins: every built-in scenario is called as its file, and says what it is for.
 func TestBuiltins(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,22 +15,17 @@ import (
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime/apiwriter"
 	"github.com/plscript/plscript/runtime/cluster"
+	"github.com/plscript/plscript/runtime/report"
 )
 
 // newCluster makes that half of a cluster which the scenario says is missing.
-func (r *session) newCluster(ctx context.Context) error {
+func (r *session) newCluster() error {
 	mode := r.scenario.Cluster
-	controllers, err := controllersRun(ctx, r.target)
-	if err != nil {
-		return err
-	}
-	if err := r.checkMode(controllers); err != nil {
-		return err
-	}
 	cfg := cluster.Config{
 		REST: r.target.rest, RunID: r.id, Writer: r.writer, Loads: r.writer, Pods: r.pool, Clock: wallClock{}, Notify: r.signal, Log: r.log,
-		Controllers: controllers || mode == ir.ClusterFakeNodes, Phantoms: mode == ir.ClusterReal, Kubelet: r.kubelet(),
+		Controllers: r.controllers || mode == ir.ClusterFakeNodes, Phantoms: mode == ir.ClusterReal, Kubelet: r.kubelet(),
 	}
+	var err error
 	if !cfg.Controllers {
 		if cfg.Drainer, err = apiwriter.NewDrainer(r.target.rest, cfg.Clock); err != nil {
 			return err
@@ -40,16 +36,31 @@ func (r *session) newCluster(ctx context.Context) error {
 }
 
 // checkMode refuses a target where the scenario's half of a cluster would be played twice, or by nobody.
-func (r *session) checkMode(controllers bool) error {
+func (r *session) checkMode(ctx context.Context) error {
+	if !r.hasAPI() {
+		return nil
+	}
+	var err error
+	if r.controllers, err = controllersRun(ctx, r.target); err != nil {
+		return err
+	}
 	switch mode := r.scenario.Cluster; {
-	case mode == ir.ClusterSandbox && controllers:
+	case !r.needsHalf():
+	case mode == ir.ClusterSandbox && r.controllers:
 		return fmt.Errorf("%s has controllers of its own, which would make EndpointSlices beside those of the run: "+
 			"set the scenario's `cluster` to %q, or to %q for a cluster with nodes of its own", r.target.about, ir.ClusterFakeNodes, ir.ClusterReal)
-	case mode == ir.ClusterFakeNodes && !controllers && r.target.box != nil:
+	case mode == ir.ClusterFakeNodes && !r.controllers && r.target.box != nil:
 		return errors.New("`cluster: \"fake-nodes\"` leaves EndpointSlices to a kube-controller-manager, and this sandbox has none: " +
 			"start one with `plscript sandbox up --controllers`, or name none for a private one")
 	}
 	return nil
+}
+
+// needsHalf reports whether the scenario makes what controllers or kubelets have to do something about.
+func (r *session) needsHalf() bool {
+	return slices.ContainsFunc(report.PlannedWrites(r.loaded.plan), func(w report.Planned) bool {
+		return w.Group == "" && (w.Kind == "Service" || w.Kind == "Node")
+	})
 }
 
 func (r *session) kubelet() cluster.Kubelet {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -140,6 +141,9 @@ const (
 func (d *dumper) fetch(ctx context.Context, out *dumped, creds *auth.Authenticator, cfg *dump.Config) error {
 	shown, err := creds.Credentials(ctx, out.proxy)
 	if err != nil {
+		return d.target.unreachable(explainCredentials(err))
+	}
+	if err := d.greet(ctx, shown); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
@@ -154,13 +158,31 @@ func (d *dumper) fetch(ctx context.Context, out *dumped, creds *auth.Authenticat
 			}
 			out.notes = append(out.notes, missing.Error())
 			return nil
-		case status.Code(errors.Unwrap(err)) != codes.ResourceExhausted || try == dumpTries:
-			return fmt.Errorf("istiod at %s: %w", d.target.xds, err)
+		case status.Code(err) != codes.ResourceExhausted || try == dumpTries:
+			return d.target.unreachable(explainCredentials(err))
 		}
 		if err := (wallClock{}).Sleep(ctx, dumpPause); err != nil {
 			return err
 		}
 	}
+}
+
+// greet finds out whether somebody is there and speaks as istiod does, which a gRPC client would wait for without a word.
+func (d *dumper) greet(ctx context.Context, creds xdspool.Credentials) error {
+	conn, err := d.target.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if creds.TLS == nil {
+		err = checkPlaintext(conn)
+	} else if err = tls.Client(conn, creds.TLS).HandshakeContext(ctx); err != nil {
+		err = explainTLS(err)
+	}
+	if err != nil {
+		return d.target.unreachable(err)
+	}
+	return nil
 }
 
 func (d *dumper) fetchOnce(ctx context.Context, creds xdspool.Credentials, cfg *dump.Config) error {

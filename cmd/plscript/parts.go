@@ -65,7 +65,7 @@ func (r *session) newClusterParts(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := r.newCluster(ctx); err != nil {
+	if err := r.newCluster(); err != nil {
 		return err
 	}
 	if r.view, err = kubeview.New(r.target.rest, r.signal); err != nil {

@@ -39,6 +39,8 @@ type session struct {
 	progress *report.Progress
 	target   *target
 
+	controllers bool // the target has controllers of its own
+
 	signal  *runtime.Signal
 	writer  *apiwriter.Writer
 	pool    *xdspool.Pool
@@ -91,6 +93,9 @@ func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime
 // ready finds out whether the target is fit for the run, before anything is written or opened.
 func (r *session) ready(ctx context.Context) error {
 	if err := r.needsAPI(); err != nil {
+		return err
+	}
+	if err := r.checkMode(ctx); err != nil {
 		return err
 	}
 	if err := r.preflight(ctx); err != nil {
