@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/plscript/plscript/runtime"
 )
 
@@ -48,7 +50,9 @@ func (s *certifier) admit(ctx context.Context, c *client) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		s.pool.logEnd(ctx, c, "", err)
+		if !apierrors.IsNotFound(err) {
+			s.pool.logEnd(ctx, c, "", err)
+		}
 		if err := s.pool.cfg.Clock.Sleep(ctx, wait.after(err, s.pool.random())); err != nil {
 			return err
 		}
@@ -67,7 +71,9 @@ func (s *certifier) request(ctx context.Context, c *client) error {
 		return &runtime.NoServiceError{Need: "ask istiod for certificates", Hint: "they are signed at its secure port; try --auth jwt"}
 	}
 	took, err := s.pool.cfg.Certificates.Request(ctx, c.proxy, runtime.KeyECDSA)
-	if err == nil || ctx.Err() == nil {
+	// Without its ServiceAccount a pod has no token, and a kubelet does not start it: that the account is not there yet says
+	// nothing about istiod.
+	if err == nil || ctx.Err() == nil && !apierrors.IsNotFound(err) {
 		s.pool.cfg.Stages.Record(runtime.StageCertificate, took, err)
 	}
 	return err

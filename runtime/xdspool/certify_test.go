@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/plscript/plscript/runtime"
 )
 
@@ -24,7 +27,10 @@ func (a *authority) Request(ctx context.Context, p runtime.Proxy, key runtime.Ke
 		return 0, ctx.Err()
 	}
 	a.asked <- p
-	if a.fails.Add(-1) >= 0 {
+	switch a.fails.Add(-1) {
+	case 1:
+		return 0, apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "account")
+	case 0:
 		return 0, errors.New("no")
 	}
 	return 5 * time.Millisecond, nil
@@ -33,7 +39,7 @@ func (a *authority) Request(ctx context.Context, p runtime.Proxy, key runtime.Ke
 func TestCertificateComesBeforeTheStream(t *testing.T) {
 	t.Parallel()
 	ca := &authority{sign: make(chan struct{}), asked: make(chan runtime.Proxy, 10)}
-	ca.fails.Store(1)
+	ca.fails.Store(2)
 	stages := &runtime.Stages{}
 	f := newFixture(t, func(c *Config) { c.Certificates, c.Stages = ca, stages })
 	p := sidecar("p")
@@ -42,11 +48,12 @@ func TestCertificateComesBeforeTheStream(t *testing.T) {
 	f.Want(sidecar("q")) // whose agent is not part of the test
 	f.server.accept(t).sidecar(t, nil)
 	f.until(t, runtime.Readings{"xds.open": int64(1), "xds.desired": int64(2)})
+	ca.sign <- struct{}{} // there is no account yet, which is not counted
 	ca.sign <- struct{}{} // refused, and asked for again
 	ca.sign <- struct{}{}
 	f.server.accept(t).sidecar(t, nil)
 	f.until(t, runtime.Readings{"xds.synced": int64(2)})
-	for range 2 {
+	for range 3 {
 		if got := <-ca.asked; got.ServiceAccount != "account" {
 			t.Errorf("asked for %+v", got)
 		}

@@ -14,8 +14,9 @@
 // a resource is looked into once for each distinct content, for the resources it refers to and the endpoints it lists
 // (content.go, listener.go, secret.go).
 //
-// From that state the pool measures when a change reaches each proxy (converge.go), how long types take, and what was sent in
-// vain (meter.go). Package oracle checks it against a client that shares no code with it, and package replay measures what
+// From that state the pool measures when a change reaches each proxy (converge.go): an address by the endpoints that list it, a
+// configuration object by words in the pieces that istiod made of it (converge_config.go, object.go, pieces.go). It measures
+// how long types take too, and what was sent in vain (meter.go). Package oracle checks it against a client that shares no code with it, and package replay measures what
 // the pool itself costs.
 //
 // One mutex guards everything but the streams themselves: hashing and the network, which are most of what a response costs,
