@@ -12,6 +12,11 @@
 // run's objects, or read the object and check its label. Writes of [runtime.PriorityControl] are what a kubelet or a
 // controller writes to objects that it has seen: they are tied to the uid on the object instead of to the label.
 //
+// # Loads
+//
+// Bulk writes into a sandbox's store can be faster than the api-server's watches. Whoever follows the mesh learns when a
+// load is over ([Writer.OnLoaded]) and reports what it has seen of it ([Writer.Seen]), for which the load waits.
+//
 // # Retries
 //
 // A request is sent again after 429 (as Retry-After says), 5xx, a broken connection, a conflict (after reading the

@@ -117,8 +117,8 @@ func (w *Writer) Loading(namespace string) bool {
 }
 
 // OnLoaded has f called whenever the last of the bulk writes into a namespace has ended, with the number of pods that
-// they stored as running. It replaces an earlier f and must be called before the first write. Whoever calls it reports
-// each of these pods to Seen.
+// they stored as running. It replaces an earlier f; what ended before is not told. Whoever calls it reports each of these
+// pods to Seen.
 func (w *Writer) OnLoaded(f func(namespace string, pods int)) {
 	w.loads.mu.Lock()
 	defer w.loads.mu.Unlock()
