@@ -152,11 +152,15 @@ func (f *fitting) slice(i item, o *discoveryv1.EndpointSlice) {
 	f.write(i, out)
 }
 
+// reproducedBy is the value of the label endpointslice.kubernetes.io/managed-by on slices that are written as they were
+// captured: no controller's, plscript's own for pods included.
+const reproducedBy = "reproduced.plscript.dev"
+
 // unbind makes a slice nobody's but plscript's: a controller would take it for one of its own, and the pods that it
 // refers to are not there.
 func (f *fitting) unbind(i item, out *discoveryv1.EndpointSlice) {
 	if out.Labels[discoveryv1.LabelManagedBy] != "" {
-		out.Labels[discoveryv1.LabelManagedBy] = "plscript.dev"
+		out.Labels[discoveryv1.LabelManagedBy] = reproducedBy
 	}
 	dropped := 0
 	for n := range out.Endpoints {
@@ -184,7 +188,7 @@ func (f *fitting) endpoints(i item, o *oldEndpoints) {
 	for n, subset := range o.Subsets {
 		s := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4}
 		s.Namespace, s.Name = o.Namespace, o.Name+"-"+itoa(n)
-		s.Labels = map[string]string{discoveryv1.LabelServiceName: o.Name, discoveryv1.LabelManagedBy: "plscript.dev"}
+		s.Labels = map[string]string{discoveryv1.LabelServiceName: o.Name, discoveryv1.LabelManagedBy: reproducedBy}
 		for _, p := range subset.Ports {
 			p.Protocol = cmp.Or(p.Protocol, corev1.ProtocolTCP)
 			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port, Protocol: &p.Protocol, AppProtocol: p.AppProtocol})

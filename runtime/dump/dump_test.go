@@ -197,6 +197,10 @@ func TestWrite(t *testing.T) {
 		if key != (name == "sds/default.yaml") || key && !private {
 			t.Errorf("%s: holds a key %v, private %v", name, key, private)
 		}
+		// Whatever secret it is: of a token nothing says that it is one.
+		if secret := strings.HasPrefix(name, "sds/") && strings.Contains(string(d.MapFS[name].Data), "resources:"); secret != private {
+			t.Errorf("%s: holds a secret %v, private %v", name, secret, private)
+		}
 	}
 	for _, m := range l.Resources {
 		if c, ok := m.(*cluster.Cluster); ok && c.LrsServer != nil {
