@@ -93,6 +93,7 @@ func checkFakeNodes(t *testing.T, box *sandbox.Sandbox) {
 	whileHeld(t, box, `
 name: "fake-nodes"
 cluster: "fake-nodes"
+maxLateness: "1m" // how fast this machine is, is not what is tested
 phases: [
 	{name: "nodes", steps: [{action: "createNodes", count: 2, regions: 2, capacity: {cpu: "8", pods: 100}, kubeletVersion: "v1.35.1"}]},
 	{name: "mesh", steps: [{action: "createNamespaces", count: 1, name: "fake", apps: [
@@ -154,6 +155,7 @@ func checkReal(t *testing.T, box *sandbox.Sandbox) {
 	whileHeld(t, box, `
 name: "real"
 cluster: "real"
+maxLateness: "1m"
 phases: [
 	{name: "mesh", steps: [{action: "createNamespaces", count: 1, name: "real", apps: [
 		{name: "web", type: "sidecar", pods: 4, inject: "none"},

@@ -15,7 +15,7 @@ import (
 )
 
 // TestDocumentedScenarios loads, compiles and plans every block of CUE in the documents. A block marked ```cue is a
-// scenario, one marked ```cue steps is a list of steps.
+// scenario, one marked ```cue steps is a list of steps, one marked ```cue fields has fields of a scenario.
 func TestDocumentedScenarios(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../docs/*.md")
@@ -35,6 +35,8 @@ func TestDocumentedScenarios(t *testing.T) {
 			case "":
 			case "steps":
 				source = inPhase(source)
+			case "fields":
+				source = inPhase(`{action: "sleep", for: "1s"}`) + source
 			default:
 				t.Errorf("%s: block %d is marked %q", file, i+1, mark)
 			}
