@@ -9,7 +9,9 @@ import (
 // TestCurves: each stage with a curve is a line of the page, on axes that hold all of them.
 func TestCurves(t *testing.T) {
 	t.Parallel()
-	point := func(at int, ms int64) CurvePoint { return CurvePoint{at, Seconds(time.Duration(ms) * time.Millisecond)} }
+	point := func(at int, ms int64) CurvePoint {
+		return CurvePoint{at, Seconds(time.Duration(ms) * time.Millisecond)}
+	}
 	r := Build(passedInput())
 	r.Stages = []Stage{
 		{Stage: "certificates"},
