@@ -50,6 +50,9 @@ func (r references) types() []string { return slices.Sorted(maps.Keys(r)) }
 // find adds what the message in a refers to, and all that is in it. A type that Envoy's API does not have, such as one of
 // Istio's filters, is not looked into.
 func (r references) find(a *anypb.Any) error {
+	if a.GetTypeUrl() == "" {
+		return nil // a filter without configuration, as istiod makes one of a WasmPlugin without pluginConfig
+	}
 	m, err := a.UnmarshalNew()
 	if errors.Is(err, protoregistry.NotFound) {
 		return nil
