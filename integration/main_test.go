@@ -56,26 +56,37 @@ func build(m *testing.M) int {
 	return code
 }
 
-// shared is a named sandbox for the tests that do not need one of their own. Tests that use it run one at a time and
-// leave it empty.
-var shared = sync.OnceValues(func() (*sandbox.Sandbox, error) {
-	return sandbox.Up(context.Background(), sharedName(), sandbox.Config{Progress: func(e sandbox.Event) {
-		if e.Done || strings.HasPrefix(e.Stage, "building") {
-			fmt.Fprintln(os.Stderr, e)
-		}
-	}})
-})
+// shared is a named sandbox for the tests that do not need one of their own; nil before the first of them. Tests that use
+// it run one at a time and leave it empty.
+var shared *sandbox.Sandbox
 
 // sharedName differs between two runs of the tests on one machine.
 func sharedName() string { return fmt.Sprintf("test-%d", os.Getpid()) }
 
 func sharedSandbox(t *testing.T) *sandbox.Sandbox {
 	t.Helper()
-	box, err := shared()
-	if err != nil {
-		t.Fatal(err)
+	if shared == nil {
+		box, err := sandbox.Up(context.Background(), sharedName(), sandbox.Config{Progress: func(e sandbox.Event) {
+			if e.Done || strings.HasPrefix(e.Stage, "building") {
+				fmt.Fprintln(os.Stderr, e)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared = box
 	}
-	return box
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		// What a failed test leaves behind must not fail the next one.
+		if err := sandbox.Down(context.Background(), sharedName(), ""); err != nil && !errors.Is(err, sandbox.ErrNotFound) {
+			t.Error(err)
+		}
+		shared = nil
+	})
+	return shared
 }
 
 func client(t *testing.T, box *sandbox.Sandbox) *kubernetes.Clientset {
@@ -166,7 +177,19 @@ func run(t *testing.T, want int, args ...string) *process {
 // awaitOutput waits until stderr shows text.
 func (p *process) awaitOutput(t *testing.T, text string) {
 	t.Helper()
-	await(t, "output "+text, func() bool { return strings.Contains(p.stderr.String()+p.stdout.String(), text) })
+	await(t, "output "+text, func() bool {
+		ended := false
+		select {
+		case <-p.done:
+			ended = true
+		default:
+		}
+		all := p.stderr.String() + p.stdout.String()
+		if ended && !strings.Contains(all, text) {
+			t.Fatalf("plscript ended with exit %d and without output %s\n%s", p.ProcessState.ExitCode(), text, all)
+		}
+		return strings.Contains(all, text)
+	})
 }
 
 func await(t *testing.T, what string, ok func() bool) {
