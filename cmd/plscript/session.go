@@ -70,6 +70,7 @@ type session struct {
 func (s *system) runOne(ctx context.Context, l *loaded, opt runOptions) (runtime.ExitCode, error) {
 	r := &session{system: s, loaded: l, opt: opt, id: newRunID(time.Now()), started: time.Now(), signal: &runtime.Signal{}}
 	r.stages = &runtime.Stages{Notify: r.signal}
+	s.tuneGC()
 	fmt.Fprintf(s.stdout, "run %s  %s\n", r.id, l.scenario.File)
 	r.dir = filepath.Join(opt.out, l.scenario.Name+"-"+r.id)
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {

@@ -1,0 +1,20 @@
+package main
+
+import "runtime/debug"
+
+// What a run collects garbage by, unless GOGC or GOMEMLIMIT say otherwise: most of it is short-lived, and the processor
+// time belongs to what is measured. Above the limit it collects as often as it has to.
+const (
+	gcPercent   = 300
+	memoryLimit = 4 << 30
+)
+
+// tuneGC trades memory for processor time, for as long as the process lives.
+func (s *system) tuneGC() {
+	if s.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if s.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
