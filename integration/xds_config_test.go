@@ -10,8 +10,8 @@ import (
 
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/istiod"
-	"github.com/plscript/plscript/sandbox"
 	"github.com/plscript/plscript/runtime/xdspool/replay"
+	"github.com/plscript/plscript/sandbox"
 )
 
 // TestConfigConverges follows objects of every kind that can be followed from their first write to their removal, to proxies
