@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 	"github.com/plscript/plscript/runtime/xdspool"
 	"github.com/plscript/plscript/runtime/xdspool/oracle"
 	"github.com/plscript/plscript/sandbox"
@@ -137,7 +138,7 @@ func fetch(t *testing.T, box *sandbox.Sandbox, p runtime.Proxy) oracle.Snapshot 
 			t.Fatal(err)
 		}
 		var got oracle.Snapshot
-		if got, last = oracle.Fetch(ctx, oracle.Request{Conn: conn, Node: node, Types: urls, Clock: testClock{}}); last == nil {
+		if got, last = oracle.Fetch(ctx, oracle.Request{Conn: conn, Node: node, Types: urls, Clock: runtimetest.Clock{}}); last == nil {
 			_ = conn.Close()
 			for name := range got[ecdsURL] {
 				got[ecdsURL][name] = 0 // it holds the resourceVersion of its WasmPlugin
@@ -158,27 +159,6 @@ const (
 	ecdsURL = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 	ldsURL  = "type.googleapis.com/envoy.config.listener.v3.Listener"
 )
-
-// testClock is the wall clock.
-type testClock struct{}
-
-func (testClock) Now() time.Time { return time.Now() }
-
-func (c testClock) Sleep(ctx context.Context, d time.Duration) error {
-	ch, stop := c.After(d)
-	defer stop()
-	select {
-	case <-ch:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (testClock) After(d time.Duration) (<-chan time.Time, func()) {
-	timer := time.NewTimer(d)
-	return timer.C, func() { timer.Stop() }
-}
 
 // sizes are how many resources of each type the proxies of each class get, sorted.
 func sizes(all map[string]oracle.Snapshot) map[string][]string {

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 	"github.com/plscript/plscript/runtime/xdspool"
 )
 
 // backoffClock notes how long its users sleep.
 type backoffClock struct {
-	testClock
+	runtimetest.Clock
 	mu     sync.Mutex
 	sleeps []time.Duration
 }
@@ -22,7 +23,7 @@ func (c *backoffClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
 	c.sleeps = append(c.sleeps, d)
 	c.mu.Unlock()
-	return c.testClock.Sleep(ctx, d)
+	return c.Clock.Sleep(ctx, d)
 }
 
 // TestIstiodIsKilled kills istiod under 200 proxies and starts it again: all come back by themselves, with Envoy's backoff.
