@@ -8,7 +8,7 @@ import (
 // head is how the page begins.
 const head = `# Performance
 
-Measured, not estimated: each section is written by ` + "`make bench`, `make bench-huge`, `make soak` or `make bench-xds`" + `, and
+Measured, not estimated: each section is written by ` + "`make bench`, `make bench-huge` or `make soak`" + `, the last of what ` + "`make bench-xds`" + ` prints, and
 says of which commit it is. A machine shared with others is noisy: read the ratios, and run it yourself.
 `
 
