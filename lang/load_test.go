@@ -44,9 +44,9 @@ func TestLoadDecodesEverything(t *testing.T) {
 		namespacesApp{Name: "app", Type: "ambient", Replicas: 10, Pods: 10, Labels: map[string]string{"app.kubernetes.io/name": "x"}})
 	want := &ir.Scenario{
 		File: "f.cue", Name: "ambient", Description: "Namespaces of ambient workloads behind a waypoint each; pods come and go.",
-		Seed: 1, Cluster: ir.ClusterSandbox, MaxPending: 20000, MaxLateness: ir.Duration(100 * time.Millisecond),
+		Seed: 1, Cluster: ir.ClusterSandbox, Kubelet: ir.Kubelet{TerminationGracePeriod: ir.Duration(30 * time.Second)}, MaxPending: 20000, MaxLateness: ir.Duration(100 * time.Millisecond),
 		Sandbox: ir.Sandbox{Istiod: ir.Istiod{Replicas: 1}},
-		Proxies: ir.Proxies{Node: "first", Protocol: "delta", Extensions: "none", StreamsPerConnection: 1},
+		Proxies: ir.Proxies{Node: "first", Protocol: "delta", Extensions: "none", StreamsPerConnection: 1, Workloads: true},
 		Params: []ir.Param{
 			{Name: "namespaces", Doc: "How many namespaces.", Type: "int", Default: "10", Value: "12"},
 			{Name: "rate", Type: "string", Default: `"5/s"`, Value: `"5/s"`},

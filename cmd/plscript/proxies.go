@@ -18,10 +18,11 @@ func (r *session) poolConfig() (xdspool.Config, error) {
 		Auth: poolAuth(r.auth), Clock: wallClock{}, Rand: newJitter(), Notify: r.signal, Log: r.log,
 		Certificates: r.asks.certificates, Stages: r.stages,
 		IstioVersion: r.target.version, ClusterID: r.clusterID(), Metadata: r.metadata(),
-		Lookup: lookupIstiods, ConnectRate: p.ConnectRate.At(0), StreamsPerConnection: p.StreamsPerConnection,
+		Lookup: lookupIstiods, ConnectRate: p.ConnectRate.At(0), StreamsPerConnection: p.StreamsPerConnection, Hold: r.awaitLoad,
 		Fidelity: xdspool.Fidelity{
 			SotW: p.Protocol == "sotw", NodeAlways: p.Node == "always", Extensions: p.Extensions == "envoy", OnDemand: p.OnDemand,
-			Refuse: map[string]float64{},
+			NoWorkloadDiscovery: !p.Workloads,
+			Refuse:              map[string]float64{},
 		},
 	}
 	for _, n := range p.Nack {
@@ -30,6 +31,14 @@ func (r *session) poolConfig() (xdspool.Config, error) {
 	var err error
 	cfg.Addresses, err = pinned(r.target.addresses(), p.Pin)
 	return cfg, err
+}
+
+// awaitLoad has proxies connect when the load that makes their pods is over, or has lasted.
+func (r *session) awaitLoad(ctx context.Context) error {
+	if r.writer == nil {
+		return nil // there is only istiod
+	}
+	return r.writer.AwaitLoad(ctx)
 }
 
 // pinned are the addresses of the istiods to connect to: all, or the one that the scenario names.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Proxies is how the run's XDS clients behave. The zero value is a current Istio's default.
+// Proxies is how the run's XDS clients behave. The zero value is a current Istio's default, but for Workloads.
 type Proxies struct {
 	Node                 string `json:"node"`                 // "first" or "always"
 	Protocol             string `json:"protocol"`             // "delta" or "sotw"
@@ -13,7 +13,8 @@ type Proxies struct {
 	StreamsPerConnection int    `json:"streamsPerConnection"` // 1 is a connection of its own
 	ConnectRate          Rate   `json:"connectRate"`          // to each istiod; no stages leave it to the pool
 	Nack                 []Nack `json:"nack"`
-	OnDemand             bool   `json:"onDemand"` // ztunnels
+	OnDemand             bool   `json:"onDemand"`  // ztunnels
+	Workloads            bool   `json:"workloads"` // waypoints subscribe to all
 	Pin                  Pin    `json:"pin"`
 }
 

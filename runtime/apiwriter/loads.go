@@ -1,6 +1,7 @@
 package apiwriter
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	aheadMax = 128
 	// aheadPatience is how long bulk writes wait for a report before they go on without: the watch may be broken.
 	aheadPatience = time.Second
+	// calmPatience is how long after its begin a load is waited for.
+	calmPatience = 10 * time.Second
 )
 
 // loads knows into which namespaces bulk writes are under way, and how far the watchers are behind. A controller that
@@ -31,6 +34,8 @@ type loads struct {
 	over  func(namespace string, pods int) // nil: nobody follows
 	ahead int                              // running pods that were stored and not seen
 	since time.Time                        // of the last that was stored below the bound, or seen
+	begun time.Time                        // when there was the first of the open loads
+	calm  chan struct{}                    // closed when none is open, or when arrivals come too; nil then
 }
 
 // load is the bulk writes into one namespace that are queued or in flight.
@@ -52,6 +57,9 @@ func (l *loads) begin(namespace string) {
 	defer l.mu.Unlock()
 	in := l.open[namespace]
 	if in == nil {
+		if len(l.open) == 0 {
+			l.begun, l.calm = l.clock.Now(), make(chan struct{})
+		}
 		in = &load{}
 		l.open[namespace] = in
 	}
@@ -77,6 +85,9 @@ func (l *loads) end(namespace string, made runtime.Object) {
 		over = nil
 	} else {
 		delete(l.open, namespace)
+		if len(l.open) == 0 {
+			l.settle()
+		}
 	}
 	l.mu.Unlock()
 	if over != nil {
@@ -107,6 +118,46 @@ func (l *loads) seen() {
 		defer l.wake()
 	}
 	l.ahead = max(0, l.ahead-1)
+}
+
+// settle lets go those who wait for the open loads. The caller holds l.mu.
+func (l *loads) settle() {
+	if l.calm != nil {
+		close(l.calm)
+		l.calm = nil
+	}
+}
+
+// arrival notes a write of a rate step: what its pods do is measured, and may not wait for a load that goes on beside it.
+func (l *loads) arrival() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle()
+}
+
+// AwaitLoad waits while a bulk load into a sandbox's store goes on and nothing is measured beside it, for as long as the
+// load is less than 10 s old; it returns ctx's error if ctx ends first. A proxy that connects while a load goes on competes with
+// it for the processor, and is told of a mesh that changes again before it has been read.
+func (w *Writer) AwaitLoad(ctx context.Context) error {
+	if w.cfg.Store == nil {
+		return nil
+	}
+	l := w.loads
+	l.mu.Lock()
+	calm, patience := l.calm, calmPatience-l.clock.Now().Sub(l.begun)
+	l.mu.Unlock()
+	if calm == nil || patience <= 0 {
+		return nil
+	}
+	timer, stop := l.clock.After(patience)
+	defer stop()
+	select {
+	case <-calm:
+	case <-timer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // Loading reports whether bulk writes into the namespace are queued or in flight.

@@ -103,3 +103,76 @@ func TestLoadsWithoutFollowers(t *testing.T) {
 		f.wg.Wait()
 	})
 }
+
+// TestAwaitLoad: who waits for a load goes on when it ends, when it has lasted, or when something is measured beside it;
+// there is nothing to wait for without a load, or where the api-server takes all writes.
+func TestAwaitLoad(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		until func(*testing.T, *Writer, *fates, gate) // what ends the wait
+		after time.Duration                           // how long it lasts
+		api   bool
+	}{
+		{name: "the end", until: func(_ *testing.T, _ *Writer, _ *fates, g gate) { close(g) }},
+		{name: "an arrival", until: func(t *testing.T, w *Writer, f *fates, _ gate) {
+			_ = w.Submit(t.Context(), f.op(runtime.VerbCreate, runtime.PriorityRate, pod("arrival")))
+		}},
+		{name: "patience", after: calmPatience},
+		{name: "api", api: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := make(gate)
+				w := startWriter(t, &scriptedBackend{answer: g.wait}, func(cfg *Config) {
+					if !c.api {
+						cfg.Store = &Store{}
+					}
+				})
+				if err := w.AwaitLoad(t.Context()); err != nil {
+					t.Errorf("without a load: %v", err)
+				}
+				f := newFates()
+				submit(t, w, f.op(runtime.VerbCreate, runtime.PriorityBulk, pod("p0")))
+				submit(t, w, f.op(runtime.VerbCreate, runtime.PriorityBulk, pod("p1")))
+				begun, over := time.Now(), make(chan error, 1)
+				go func() { over <- w.AwaitLoad(t.Context()) }()
+				synctest.Wait()
+				if c.until != nil {
+					if len(over) != 0 {
+						t.Error("it did not wait")
+					}
+					c.until(t, w, f, g)
+				}
+				if err := <-over; err != nil {
+					t.Error(err)
+				}
+				if d := time.Since(begun); d != c.after {
+					t.Errorf("it waited for %v, want %v", d, c.after)
+				}
+				if err := w.AwaitLoad(t.Context()); err != nil || time.Since(begun) != c.after {
+					t.Errorf("the next waited, or failed: %v", err)
+				}
+				if c.name != "the end" {
+					close(g)
+				}
+				f.wg.Wait()
+			})
+		})
+	}
+}
+
+func TestAwaitLoadIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := make(gate)
+		w := startWriter(t, &scriptedBackend{answer: g.wait}, func(cfg *Config) { cfg.Store = &Store{} })
+		f := newFates()
+		submit(t, w, f.op(runtime.VerbCreate, runtime.PriorityBulk, pod("p")))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := w.AwaitLoad(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		close(g)
+		f.wg.Wait()
+	})
+}

@@ -94,8 +94,12 @@ func (w *Writer) Submit(ctx context.Context, op runtime.Op) error {
 	target, err := prepare(&op, w.cfg.RunID)
 	j := &job{op: op, target: target}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
-	if err == nil && op.Priority == runtime.PriorityBulk {
+	switch {
+	case err != nil:
+	case op.Priority == runtime.PriorityBulk:
 		err = w.reserve(j)
+	case op.Priority == runtime.PriorityRate:
+		w.loads.arrival()
 	}
 	if err == nil {
 		var superseded []*job

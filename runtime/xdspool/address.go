@@ -18,8 +18,9 @@ type address struct {
 	pace *pacer
 
 	// Guarded by Pool.mu.
-	open int // streams
-	used int // clients that are connected, or wait to be
+	open   int // streams
+	used   int // clients that are connected, or wait to be
+	failed int // connects that came to nothing, ever
 }
 
 // place is what was configured: one address, or a name that stands for several.
@@ -53,7 +54,7 @@ func newPlace(cfg *Config, name string) *place {
 }
 
 func (p *place) address(name string) *address {
-	return &address{name: name, pace: newPacer(p.cfg.Clock, p.cfg.ConnectRate)}
+	return &address{name: name, pace: newPacer(p.cfg.Clock, p.cfg.ConnectRate, p.cfg.Hold)}
 }
 
 // nextAddress returns the address of the next connect, in turn over the places and over what each stands for. The caller
@@ -78,6 +79,13 @@ func (p *Pool) leaveAddress(a *address) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.used--
+}
+
+// missed notes a connect to a that came to nothing.
+func (p *Pool) missed(a *address) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a.failed++
 }
 
 // resolve finds out what a place stands for, unless that is known.
@@ -132,6 +140,7 @@ func (p *place) stand(hosts []string) {
 type AddressStatus struct {
 	Address string // host:port
 	Open    int    // streams open to it now
+	Failed  int    // connects that ended before a response, refused ones included
 }
 
 // Addresses returns how the open streams are spread over the istiods, in the order of their configuration.
@@ -142,7 +151,7 @@ func (p *Pool) Addresses() []AddressStatus {
 	for _, at := range p.places {
 		for i, a := range at.all {
 			if i < at.current || a.open > 0 {
-				out = append(out, AddressStatus{a.name, a.open})
+				out = append(out, AddressStatus{a.name, a.open, a.failed})
 			}
 		}
 	}

@@ -29,6 +29,7 @@ type applier struct {
 	round    uint64 // numbers the responses
 	contents []contentID
 	names    []nameID
+	sorted   []nameID // names, each once
 	missing  []nameID
 	refs     []refChange
 	sum      []byte
@@ -61,7 +62,7 @@ func (a *applier) apply(c *client, t typ, r *response) (applied, error) {
 		return out, err
 	}
 	out.wasted, out.unchanged, out.bytes = e.wasted, e.unchanged, e.bytes
-	a.move(sub, e.to, e.names, &out)
+	a.move(sub, e, e.names, &out)
 	for refs := e.refs; len(refs) > 0; {
 		n := 1
 		for n < len(refs) && refs[n].typ == refs[0].typ {
@@ -75,17 +76,18 @@ func (a *applier) apply(c *client, t typ, r *response) (applied, error) {
 
 // move puts a client from its table to another. The changes that are looked for in names are noted while both hold what
 // they name.
-func (a *applier) move(sub *subscription, to *table, names []nameID, out *applied) {
-	a.store.hold(to)
+func (a *applier) move(sub *subscription, e *edge, names []nameID, out *applied) {
+	a.store.hold(e.to)
 	for _, n := range names {
 		a.touch(n, out)
-		if len(a.store.objects) > 0 {
-			a.touchObjects(sub.table.find(n), out)
-			a.touchObjects(to.find(n), out)
+	}
+	if len(a.store.objects) > 0 {
+		for _, id := range e.contents {
+			a.touchObjects(id, out)
 		}
 	}
 	a.store.release(sub.table)
-	sub.table = to
+	sub.table = e.to
 }
 
 // touch notes the pending changes that are looked for in the resource n.
@@ -95,12 +97,9 @@ func (a *applier) touch(n nameID, out *applied) {
 	}
 }
 
-// touchObjects notes the pending changes of the objects that are in what e holds.
-func (a *applier) touchObjects(e *entry, out *applied) {
-	if e == nil {
-		return
-	}
-	for _, h := range a.store.contents[e.content].hits {
+// touchObjects notes the pending changes of the objects that are in a content.
+func (a *applier) touchObjects(id contentID, out *applied) {
+	for _, h := range a.store.contents[id].hits {
 		a.touchChanges(h.object.changes, out)
 	}
 }
@@ -128,7 +127,7 @@ func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]ent
 	}
 	slices.Sort(a.missing)
 	entries := inserted(base.entries, slices.Compact(a.missing))
-	e := &edge{}
+	e := &edge{once: a.repeats()}
 	for i, n := range a.names {
 		e.bytes += a.store.contents[a.contents[i]].key.size
 		x := findEntry(entries, n)
@@ -138,7 +137,7 @@ func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]ent
 		if a.store.sameBody(x.content, a.contents[i]) {
 			e.wasted++
 		}
-		a.replace(x, a.contents[i])
+		a.replace(x, a.contents[i], e)
 		x.refs &^= awaiting
 		e.names = append(e.names, n)
 	}
@@ -181,6 +180,14 @@ func (a *applier) intern(t typ, r *response, kind stepKind) (aliases [][]byte, e
 	return aliases, nil
 }
 
+// repeats reports whether a name comes twice. The last one counts, so that it matters in which order they came, which the
+// step does not say.
+func (a *applier) repeats() bool {
+	a.sorted = append(a.sorted[:0], a.names...)
+	slices.Sort(a.sorted)
+	return len(slices.Compact(a.sorted)) < len(a.names)
+}
+
 // letGo gives back what intern took.
 func (a *applier) letGo() {
 	for _, id := range a.contents {
@@ -192,11 +199,13 @@ func (a *applier) letGo() {
 	a.names, a.contents = a.names[:0], a.contents[:0]
 }
 
-// replace gives x the content id and notes how references change.
-func (a *applier) replace(x *entry, id contentID) {
+// replace gives x the content id, and notes it and how references change.
+func (a *applier) replace(x *entry, id contentID, e *edge) {
+	e.contents = append(e.contents, id)
 	if x.content == id {
 		return
 	}
+	e.contents = append(e.contents, x.content)
 	for _, d := range a.store.contents[x.content].deps {
 		a.refs = append(a.refs, refChange{d, -1})
 	}
@@ -212,7 +221,7 @@ func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *
 	gone := func(x *entry) {
 		any = any || x.content != 0
 		x.refs &^= awaiting
-		a.replace(x, 0)
+		a.replace(x, 0, e)
 		e.names = append(e.names, x.name)
 	}
 	for _, name := range r.removed {
@@ -223,10 +232,8 @@ func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *
 	if kind != stepState || !t.wildcard() {
 		return any
 	}
-	sent := slices.Clone(a.names)
-	slices.Sort(sent)
 	for i := range entries {
-		if _, ok := slices.BinarySearch(sent, entries[i].name); !ok && entries[i].content != 0 {
+		if _, ok := slices.BinarySearch(a.sorted, entries[i].name); !ok && entries[i].content != 0 {
 			gone(&entries[i])
 		}
 	}
@@ -262,7 +269,7 @@ func (a *applier) refer(c *client, refs []refChange, out *applied) {
 		entries, e := a.count(sub.table, refs)
 		return entries, e, nil
 	})
-	a.move(sub, e.to, e.dropped, out)
+	a.move(sub, e, e.dropped, out)
 	if len(e.ask.add)+len(e.ask.del) > 0 {
 		out.requests = append(out.requests, e.ask)
 	}
@@ -290,6 +297,7 @@ func (a *applier) count(base *table, refs []refChange) ([]entry, *edge) {
 			x.refs |= awaiting
 			e.ask.add = append(e.ask.add, name)
 		case x.count() == 0:
+			e.contents = append(e.contents, x.content)
 			x.refs, x.content = 0, 0
 			e.ask.del = append(e.ask.del, name)
 			e.dropped = append(e.dropped, r.name)
@@ -309,29 +317,17 @@ func (a *applier) restart(sub *subscription) {
 		}
 		return entries, &edge{}, nil
 	})
-	a.move(sub, e.to, nil, &applied{})
+	a.move(sub, e, nil, &applied{})
 }
 
-// demand has c ask for names of which it did not ask before.
-func (a *applier) demand(c *client, names []string) resubscription {
+// demand has c ask for an address by its name. It returns the name's id, and false if c has asked for it before.
+func (a *applier) demand(c *client, address string) (nameID, bool) {
 	sub := &c.types[wds]
-	var refs []refChange
-	for _, name := range names {
-		n := a.store.name(wds, []byte(name))
-		defer a.store.dropName(n)
-		if e := sub.table.find(n); e == nil || e.count() == 0 {
-			refs = append(refs, refChange{dep{wds, n}, 1})
-		}
+	n := a.store.name(wds, []byte(address))
+	defer a.store.dropName(n) // the table holds it
+	if e := sub.table.find(n); e != nil && e.count() > 0 {
+		return n, false
 	}
-	slices.SortFunc(refs, func(x, y refChange) int { return cmp.Compare(x.name, y.name) })
-	refs = slices.Compact(refs)
-	if len(refs) == 0 {
-		return resubscription{typ: wds}
-	}
-	var out applied
-	a.refer(c, refs, &out)
-	if len(out.requests) == 0 {
-		return resubscription{typ: wds}
-	}
-	return out.requests[0]
+	a.refer(c, []refChange{{dep{wds, n}, 1}}, &applied{})
+	return n, true
 }

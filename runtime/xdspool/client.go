@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/xdspool/h2"
@@ -32,6 +34,8 @@ type client struct {
 	synced bool
 	now    *call // the current stream, for what is sent out of turn
 	types  [numTypes]subscription
+
+	demands map[nameID]time.Time // what a ztunnel has asked for on demand and has no answer to, and since when it is needed
 }
 
 // run keeps c connected until ctx ends.
@@ -85,11 +89,21 @@ func (c *client) connect(ctx context.Context, at *address, opened func()) error 
 	if err != nil {
 		return err
 	}
-	s := &call{client: c, at: at, opened: opened, node: node, ended: make(chan error, 1)}
-	return c.pool.transport.hold(ctx, at.name, creds, s, func(stream *h2.Stream) error {
+	var answered atomic.Bool
+	s := &call{client: c, at: at, node: node, ended: make(chan error, 1), opened: func() {
+		answered.Store(true)
+		opened()
+	}}
+	err = c.pool.transport.hold(ctx, at.name, creds, s, func(stream *h2.Stream) error {
 		s.stream = stream
-		return s.send(c.pool.begin(c, s))
+		s.mu.Lock() // a demand waits until the stream has begun
+		defer s.mu.Unlock()
+		return s.write(c.pool.begin(c, s))
 	})
+	if !answered.Load() && ctx.Err() == nil {
+		c.pool.missed(at)
+	}
+	return err
 }
 
 // call is one stream of a client. It implements [h2.Handler].
@@ -102,7 +116,7 @@ type call struct {
 	ended  chan error
 	open   bool // a response has come
 
-	mu   sync.Mutex // of node
+	mu   sync.Mutex // of node, and held from a stream's begin until its first requests are sent
 	node []byte     // what the next request carries; nil once it has been sent, unless every one does
 }
 
@@ -159,6 +173,11 @@ func (s *call) send(requests []request) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.write(requests)
+}
+
+// write is send, for who holds s.mu.
+func (s *call) write(requests []request) error {
 	var b []byte
 	for i := range requests {
 		if s.state {
@@ -174,30 +193,4 @@ func (s *call) send(requests []request) error {
 		}
 	}
 	return nil
-}
-
-// Demand has a ztunnel that works on demand ask for names as traffic to them would: "/10.1.2.3" for an address,
-// "namespace/host" for a service (ztunnel src/state.rs, fetch_on_demand). Names that were asked for before, and clients that
-// are not connected or not on demand, are left out.
-func (p *Pool) Demand(key string, names ...string) error {
-	p.mu.Lock()
-	var s *call
-	if m := p.members[key]; m != nil && m.client != nil {
-		s = m.client.now
-	}
-	if s == nil || !s.types[wds].onDemand || !s.types[wds].active {
-		p.mu.Unlock()
-		return nil
-	}
-	ask := p.applier.demand(s.client, names)
-	var r request
-	if len(ask.add) > 0 {
-		r = p.resubscribe(s.client, ask)
-		p.updateSynced(s.client)
-	}
-	p.mu.Unlock()
-	if len(ask.add) == 0 {
-		return nil
-	}
-	return s.send([]request{r})
 }

@@ -20,6 +20,9 @@ type ip [16]byte
 type facts struct {
 	refs []reference // the resources it refers to, sorted, each once
 	ips  []ip        // the addresses that take traffic, sorted, each once
+
+	marks   []mark              // sorted, each once
+	inbound map[string]security // while a sidecar's inbound listener is read: by port, as it is on the wire
 }
 
 // reference names a resource of another type. The name points into the scanned bytes.
@@ -57,6 +60,8 @@ func scanContent(t typ, body []byte) (facts, error) {
 			err = f.assignment(value)
 		case lds:
 			err = f.listener(value)
+		case rds:
+			err = f.routes(value)
 		case wds:
 			err = f.address(value)
 		default:
@@ -71,6 +76,8 @@ func scanContent(t typ, body []byte) (facts, error) {
 	f.refs = slices.CompactFunc(f.refs, func(a, b reference) bool { return compareReferences(a, b) == 0 })
 	slices.SortFunc(f.ips, func(a, b ip) int { return bytes.Compare(a[:], b[:]) })
 	f.ips = slices.Clip(slices.Compact(f.ips))
+	f.inboundMarks()
+	f.sortMarks()
 	return f, nil
 }
 

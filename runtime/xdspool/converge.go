@@ -1,7 +1,6 @@
 package xdspool
 
 import (
-	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,6 +18,8 @@ type tracker struct {
 	pending  map[*change]struct{}
 	byMarker map[ip][]*change
 	open     []*change // settled and still watched, oldest first
+	regional []*change // pending, of objects that resources do not name
+	shadows  []shadow
 	order    uint64
 	kinds    map[runtime.ChangeKind]*convergence
 }
@@ -76,16 +77,19 @@ func (t *tracker) leave(c *client) {
 			t.drop(ch, c)
 		}
 	}
+	for _, o := range t.store.objects {
+		o.movers.remove(c.slot) // it will be another's
+	}
 	t.clients[c.slot] = nil
 	t.free = append(t.free, c.slot)
 }
 
 // track starts to follow c. The audience is the open clients that are subscribed to one of its resources.
-func (t *tracker) track(c runtime.Change) *change {
+func (t *tracker) track(c runtime.Change, now time.Time) *change {
 	t.order++
 	ch := &change{Change: c, order: t.order}
 	if c.Config != nil {
-		t.trackConfig(ch)
+		t.trackConfig(ch, now)
 		return ch
 	}
 	addr, err := netip.ParseAddr(c.Marker)
@@ -137,6 +141,9 @@ func (t *tracker) write(ch *change, now time.Time) {
 		k.record(k.pairs, d)
 	}
 	ch.early = nil
+	if ch.config != nil && ch.config.by == byVoid {
+		t.endNamespace(ch, now)
+	}
 	for _, earlier := range t.rivals(ch) {
 		switch {
 		case earlier.order >= ch.order:
@@ -153,7 +160,7 @@ func (t *tracker) write(ch *change, now time.Time) {
 // supersede notes that ch was undone.
 func (t *tracker) supersede(ch *change, now time.Time) {
 	ch.superseded = true
-	if ch.anyone() {
+	if ch.watched() {
 		ch.left = 0 // who has not got it by now never will
 		t.finish(ch)
 		return
@@ -262,6 +269,11 @@ func (t *tracker) hold(ch *change, c *client, now time.Time) {
 	}
 	ch.last = max(ch.last, d)
 	ch.pairs++
+	if ch.settled && ch.pairs == 1 { // it was given up as without effect
+		k := t.kinds[ch.Kind]
+		k.unobserved--
+		k.record(k.first, d)
+	}
 	if ch.written {
 		k := t.kinds[ch.Kind]
 		k.record(k.pairs, d)
@@ -302,7 +314,7 @@ func (t *tracker) finish(ch *change) {
 		}
 		ch.converged()
 	}
-	if ch.anyone() && !ch.superseded && !ch.waiting.empty() {
+	if ch.watched() && !ch.superseded && !ch.waiting.empty() {
 		t.keepOpen(ch)
 		return
 	}
@@ -325,7 +337,7 @@ func (t *tracker) end(ch *change) {
 		return slices.DeleteFunc(list, func(x *change) bool { return x == ch })
 	}
 	if ch.config != nil {
-		t.open = remove(t.open)
+		t.open, t.regional = remove(t.open), remove(t.regional)
 		if o := ch.config.object; o != nil {
 			o.changes = remove(o.changes)
 			t.store.forgetObject(o)
@@ -346,41 +358,5 @@ func (t *tracker) end(ch *change) {
 			t.store.names[ch.workload].watch = nil
 		}
 		t.store.dropName(ch.workload)
-	}
-}
-
-// slotSet is a set of slots; a thousand clients that wait are 128 bytes.
-type slotSet []uint64
-
-func (s *slotSet) add(i int) {
-	for len(*s) <= i/64 {
-		*s = append(*s, 0)
-	}
-	(*s)[i/64] |= 1 << (i % 64)
-}
-
-func (s slotSet) has(i int) bool { return i/64 < len(s) && s[i/64]&(1<<(i%64)) != 0 }
-
-func (s slotSet) empty() bool {
-	for _, word := range s {
-		if word != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func (s slotSet) remove(i int) { s[i/64] &^= 1 << (i % 64) }
-
-// all yields the slots; they may be removed on the way.
-func (s slotSet) all() func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for i, word := range s {
-			for ; word != 0; word &= word - 1 {
-				if !yield(i*64 + bits.TrailingZeros64(word)) {
-					return
-				}
-			}
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package xdspool
 
 import (
+	"slices"
 	"time"
 
 	"github.com/plscript/plscript/runtime"
@@ -14,6 +15,8 @@ type configWatch struct {
 	fields map[string]bool // byWords: where the generation shows
 	prints map[int]uint64  // byPrint: what each of the audience held of the object before, by slot
 	anyone bool            // the first who holds it is enough, and the others are watched
+	region *regionWatch    // of an object that resources do not name
+	void   string          // byVoid: what the clusters are called of which there must be none
 }
 
 // evidence is what a client has to hold.
@@ -24,6 +27,8 @@ const (
 	byWords                  // in each resource that shows the fields, words of this generation or a later one
 	byPrint                  // something else of the object than before
 	byNought                 // nothing of the object
+	byRegion                 // something else than before in what objects of its kind shape
+	byVoid                   // nothing of a namespace
 )
 
 // anyone reports whether the first client that holds ch is enough.
@@ -45,12 +50,26 @@ func (t *tracker) keepOpen(ch *change) {
 	}
 }
 
+// watched reports whether ch is of interest when nobody is waited for any more.
+func (ch *change) watched() bool {
+	return ch.anyone() || ch.config != nil && ch.config.region != nil
+}
+
 // trackConfig starts to follow a change of an object.
-func (t *tracker) trackConfig(ch *change) {
+func (t *tracker) trackConfig(ch *change, now time.Time) {
 	w := &configWatch{object: t.store.object(ch.Change)}
 	ch.config = w
 	o := w.object
-	if o == nil || t.kinds[ch.Kind] == nil {
+	switch {
+	case t.kinds[ch.Kind] == nil:
+		return
+	case ch.Removed && ch.Config.Object.GroupKind() == "/Namespace":
+		t.trackNamespace(ch)
+		return
+	case o == nil:
+		return
+	case o.region != nil:
+		t.trackRegion(ch, now)
 		return
 	}
 	created := o.fields == nil || o.gone
@@ -59,32 +78,36 @@ func (t *tracker) trackConfig(ch *change) {
 		w.by, o.gone = byNought, true
 	case created:
 		o.renew(ch.Config.Fields)
-	case !t.trackUpdate(ch):
+		if o.key.Kind == "ServiceEntry" {
+			o.murky = now.Add(t.holdOff(ch.Kind)) // its endpoints come after its clusters
+		}
+	case !t.trackUpdate(ch, now):
 		w.object = nil
 		return
 	}
 	w.gen = o.gen
 	t.chooseAudience(ch, created && !ch.Removed)
+	t.cut(ch)
 	t.pending[ch] = struct{}{}
 	o.changes = append(o.changes, ch)
 }
 
 // trackUpdate finds how the next generation of an object can be told from the one before, and reports whether it can. By
 // the print of its pieces it can only if no other change is on the way: which of two a new print is of, nobody could say.
-func (t *tracker) trackUpdate(ch *change) bool {
+func (t *tracker) trackUpdate(ch *change, now time.Time) bool {
 	w := ch.config
-	telling, changed := w.object.renew(ch.Config.Fields)
+	o := w.object
+	telling, changed := o.renew(ch.Config.Fields)
 	if len(telling) > 0 {
 		w.by, w.fields = byWords, telling
 		return true
 	}
-	if !changed || ch.Config.Object.Kind == "ServiceEntry" { // whose endpoints are in no piece
+	if !changed {
 		return false
 	}
-	for _, other := range w.object.changes {
-		if !other.settled {
-			return false
-		}
+	if o.murky.After(now) || slices.ContainsFunc(o.changes, func(other *change) bool { return !other.settled }) {
+		o.murky = now.Add(t.holdOff(ch.Kind))
+		return false
 	}
 	w.by, w.prints = byPrint, map[int]uint64{}
 	return true
@@ -101,7 +124,7 @@ func (t *tracker) chooseAudience(ch *change, created bool) {
 			continue
 		}
 		if created {
-			if said == nil && !concerns(ch.Kind, c.proxy.Class) {
+			if said == nil && !concerns(ch.Config.Object, c.proxy.Class) {
 				continue
 			}
 		} else {
@@ -110,6 +133,9 @@ func (t *tracker) chooseAudience(ch *change, created bool) {
 				continue
 			}
 			if w.prints != nil {
+				if o := w.object; o.key.Kind == "ServiceEntry" && c.proxy.Class == runtime.ClassZtunnel {
+					continue // it knows a service by its ports alone
+				}
 				w.prints[c.slot] = seen.print
 			}
 		}
@@ -121,9 +147,13 @@ func (t *tracker) chooseAudience(ch *change, created bool) {
 	}
 }
 
-// concerns reports whether proxies of a class get objects of a kind at all. ztunnel knows no routes.
-func concerns(k runtime.ChangeKind, c runtime.ProxyClass) bool {
-	return k == runtime.ChangePolicy || c != runtime.ClassZtunnel
+// concerns reports whether proxies of a class get an object at all. ztunnel knows policies and services.
+func concerns(key runtime.ObjectKey, c runtime.ProxyClass) bool {
+	switch key.Kind {
+	case "AuthorizationPolicy", "Service", "ServiceEntry":
+		return true
+	}
+	return c != runtime.ClassZtunnel
 }
 
 // sight is what a client sees of an object.
@@ -172,6 +202,10 @@ func (h hit) newest(fields map[string]bool) int {
 // lookConfig finds out whether c holds ch now.
 func (t *tracker) lookConfig(ch *change, c *client, now time.Time) {
 	w := ch.config
+	if w.region != nil {
+		t.lookRegion(ch, c, now)
+		return
+	}
 	seen := c.sees(t.store, w)
 	nothing := seen.now+seen.before == 0
 	held, lost := false, false

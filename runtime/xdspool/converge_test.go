@@ -287,7 +287,10 @@ func TestReadSetsWhatIsDeclared(t *testing.T) {
 		}
 	}
 	kinds := map[string]runtime.MeasureType{"int64": runtime.Int, "time.Duration": runtime.Duration, "float64": runtime.Double}
-	for path, v := range f.readings() {
+	readings, stages := f.readings(), &runtime.Stages{}
+	stages.Record(runtime.StageDemand, time.Second, nil) // the stages are a meter of their own
+	stages.Read(readings)
+	for path, v := range readings {
 		got[path] = string(kinds[typeName(v)])
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -65,7 +65,7 @@ func (t *tracker) percentiles(kind runtime.ChangeKind, now time.Time) (percentil
 				continue
 			}
 			if ch.settled {
-				recordTimes(last, ch.last, 1)
+				recordTimes(last, ch.last, min(ch.pairs, 1)) // one that shows nowhere has no time
 				continue
 			}
 			age := now.Sub(ch.Scheduled)

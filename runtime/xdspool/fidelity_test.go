@@ -1,7 +1,6 @@
 package xdspool
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -191,47 +190,6 @@ func TestNACKOnRequest(t *testing.T) {
 		t.Errorf("got %v, want a NACK", req)
 	}
 	f.until(t, runtime.Readings{"xds.lds.nacks": int64(1), "xds.cds.nacks": int64(0), "xds.synced": int64(0)})
-}
-
-func TestZtunnelOnDemand(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	z := runtime.Proxy{Class: runtime.ClassZtunnel, Namespace: "ns", Name: "z", IP: "10.0.0.2", OnDemand: true}
-	f.Want(z)
-	s := f.server.accept(t)
-	s.names(t, wds, []string{"*"}, []string{"*"})
-	s.next(t, wads)
-	s.push(t, wads, nil)
-	s.push(t, wds, resources{workload("own", "1", "10.0.0.3", false)}) // of its node, unasked
-	f.until(t, runtime.Readings{"xds.ztunnel.synced": int64(1)})
-
-	if err := f.Demand("ns/z", "/10.0.0.7", "/10.0.0.8"); err != nil {
-		t.Fatal(err)
-	}
-	s.names(t, wds, []string{"/10.0.0.7", "/10.0.0.8"}, nil)
-	f.until(t, runtime.Readings{"xds.ztunnel.synced": int64(0)})
-	if err := f.Demand("ns/z", "/10.0.0.7"); err != nil { // asked for already: nothing is sent
-		t.Fatal(err)
-	}
-	answer := workload("pod", "1", "10.0.0.7", false)
-	answer.Aliases = []string{"/10.0.0.7"}
-	s.push(t, wds, resources{answer}, "/10.0.0.8")
-	f.until(t, runtime.Readings{"xds.ztunnel.synced": int64(1)})
-	for _, key := range []string{"ns/none", "ns/z"} {
-		if err := f.Demand(key); err != nil {
-			t.Error(err)
-		}
-	}
-	s.end <- status.Error(codes.Unknown, "restart")
-	s = f.server.accept(t)
-	req := s.next(t, wds)
-	if d := cmp.Diff(map[string]string{"own": "1", "pod": "1"}, req.InitialResourceVersions); d != "" {
-		t.Errorf("versions (-want +got):\n%s", d)
-	}
-	slices.Sort(req.ResourceNamesSubscribe)
-	if d := cmp.Diff([]string{"*", "/10.0.0.7", "/10.0.0.8"}, req.ResourceNamesSubscribe); d != "" {
-		t.Errorf("names (-want +got):\n%s", d)
-	}
 }
 
 func TestTimesOfTypes(t *testing.T) {

@@ -21,35 +21,44 @@ const (
 	connectionManagerURL  = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 )
 
-// listener finds the routes (RDS), filter configurations (ECDS) and secrets (SDS) that a listener refers to.
+// listener finds the routes (RDS), filter configurations (ECDS) and secrets (SDS) that a listener refers to, and its marks.
 func (f *facts) listener(b []byte) error {
+	name, err := message(b, listenerName)
+	if err != nil {
+		return err
+	}
 	return eachField(b, func(x field) error {
 		if x.kind != protowire.BytesType {
 			return nil
 		}
 		switch x.num {
 		case listenerChains, listenerDefaultChain:
-			return f.filterChain(x.bytes)
+			return f.filterChain(name, x.bytes)
 		case listenerFilters:
 			_, err := f.filter(x.bytes)
 			return err
+		case listenerAccessLog:
+			f.mark(aspectTelemetry, x.bytes)
 		case listenerAPI:
 			config, err := message(x.bytes, apiListenerConfig)
 			if err != nil {
 				return err
 			}
-			return f.connectionManager(config)
+			return f.typed(name, config)
 		}
 		return nil
 	})
 }
 
-func (f *facts) filterChain(b []byte) error {
+func (f *facts) filterChain(listener, b []byte) error {
+	if err := f.chainMarks(listener, b); err != nil {
+		return err
+	}
 	return eachField(b, func(x field) error {
 		switch {
 		case x.kind != protowire.BytesType:
 		case x.num == chainFilters:
-			return f.networkFilter(x.bytes)
+			return f.networkFilter(listener, x.bytes)
 		case x.num == chainTransportSocket:
 			return f.transportSocket(x.bytes)
 		}
@@ -82,20 +91,34 @@ func (f *facts) filter(b []byte) (typedConfig []byte, err error) {
 	return typedConfig, f.refer(ecds, name)
 }
 
-func (f *facts) networkFilter(b []byte) error {
+func (f *facts) networkFilter(listener, b []byte) error {
 	config, err := f.filter(b)
 	if err != nil {
 		return err
 	}
-	return f.connectionManager(config)
-}
-
-// connectionManager reads config, an Any, if it is an HTTP connection manager's.
-func (f *facts) connectionManager(config []byte) error {
-	url, err := message(config, anyTypeURL)
-	if err != nil || string(url) != connectionManagerURL {
+	if err := f.filterMarks(b); err != nil {
 		return err
 	}
+	return f.typed(listener, config)
+}
+
+// typed reads config, an Any, if it is of a type that is of interest.
+func (f *facts) typed(listener, config []byte) error {
+	url, err := message(config, anyTypeURL)
+	if err != nil {
+		return err
+	}
+	switch string(url) {
+	case connectionManagerURL:
+		return f.connectionManager(config)
+	case tcpProxyURL:
+		return f.tcpProxyMarks(listener, config)
+	}
+	return nil
+}
+
+// connectionManager reads config, an Any of an HTTP connection manager.
+func (f *facts) connectionManager(config []byte) error {
 	manager, err := message(config, anyValue)
 	if err != nil {
 		return err
@@ -103,6 +126,9 @@ func (f *facts) connectionManager(config []byte) error {
 	return eachField(manager, func(x field) error {
 		if x.kind != protowire.BytesType {
 			return nil
+		}
+		if err := f.managerMarks(x); err != nil {
+			return err
 		}
 		switch x.num {
 		case managerRDS:

@@ -15,6 +15,7 @@ type stats struct {
 	types     [numTypes]typeStats
 	wasted    int
 	unchanged int
+	demand    demandStats
 	awaited   map[answer]time.Time // since when, for subscriptions on open streams that were not answered yet
 }
 
@@ -93,7 +94,8 @@ func (p *Pool) giveUp(now time.Time) {
 // watchAnswer keeps track of what c waits for in t.
 func (p *Pool) watchAnswer(c *client, t typ) {
 	a := answer{c, t}
-	if c.types[t].settled(t) && !c.types[t].gaveUp {
+	sub := &c.types[t]
+	if sub.settled(t) && !sub.gaveUp || sub.onDemand && sub.answered { // single demands are another matter
 		delete(p.stats.awaited, a)
 	} else if _, waits := p.stats.awaited[a]; !waits {
 		p.stats.awaited[a] = p.cfg.Clock.Now()
@@ -134,6 +136,13 @@ func (p *Pool) readClasses(out runtime.Readings, now time.Time) {
 	for a, since := range p.stats.awaited {
 		if now.Sub(since) >= p.patience(a.typ) {
 			unanswered[a.client.class]++
+		}
+	}
+	if p.stats.demand.pending > 0 {
+		for _, c := range p.tracker.clients {
+			if c != nil && p.impatient(c, now) {
+				unanswered[c.class]++
+			}
 		}
 	}
 	var all classStats
@@ -178,6 +187,8 @@ func (p *Pool) readTypes(out runtime.Readings) {
 		all.resources += s.resources
 		all.bytes += s.bytes
 	}
+	out["xds.demand.pending"] = int64(p.stats.demand.pending)
+	out["xds.demand.unknown"] = int64(p.stats.demand.unknown)
 	out["pushes.responses"] = int64(all.responses)
 	out["pushes.resources"] = int64(all.resources)
 	out["pushes.bytes"] = int64(all.bytes)
@@ -214,6 +225,7 @@ func (p *Pool) readChanges(out runtime.Readings, now time.Time) {
 		out[path+".count"] = int64(k.count)
 		out[path+".pending"] = int64(k.pending)
 		out[path+".unobserved"] = int64(k.unobserved)
+		out[path+".pairs"] = k.pairs.TotalCount()
 		at, ok := p.tracker.percentiles(kind, now)
 		if !ok {
 			continue

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plscript/plscript/runtime"
 )
@@ -22,6 +23,11 @@ type object struct {
 
 	holds   map[nameID]map[contentID]hit // the contents that have something of it
 	changes []*change                    // that somebody may be waiting for
+
+	region  *region   // where it shows, if resources do not name it
+	movers  slotSet   // who was seen to get it there
+	indexed []string  // its words that are looked for
+	murky   time.Time // until when an earlier change that could not be told from others may be on its way
 }
 
 // word is a text that a field of an object had, and that no other of its fields had.
@@ -38,6 +44,12 @@ const maxWords = 256
 func identities(c *runtime.ConfigChange) []string {
 	ns, name := c.Object.Namespace, c.Object.Name
 	switch c.Object.Kind {
+	case "Service":
+		return identitiesOf(c.Object, name+"."+ns+".svc.cluster.local")
+	case "WasmPlugin":
+		return []string{extensionPrefix + ns + "." + name + "~istio-translated-wasmplugin"}
+	case "TrafficExtension":
+		return []string{extensionPrefix + ns + "." + name}
 	case "VirtualService":
 		return []string{configPrefix + ns + "/virtual-service/" + name}
 	case "DestinationRule":
@@ -50,13 +62,13 @@ func identities(c *runtime.ConfigChange) []string {
 	case "AuthorizationPolicy":
 		return []string{fmt.Sprintf("ns[%s]-policy[%s]", ns, name), ns + "/" + name}
 	case "ServiceEntry":
-		var ids []string
+		var hosts []string
 		for path, v := range c.Fields {
 			if host, ok := v.(string); ok && strings.HasPrefix(path, "spec.hosts[") {
-				ids = append(ids, "|"+host)
+				hosts = append(hosts, host)
 			}
 		}
-		return ids
+		return identitiesOf(c.Object, hosts...)
 	}
 	return nil
 }
@@ -81,25 +93,47 @@ func (s *store) object(c runtime.Change) *object {
 	if o == nil {
 		o = &object{key: key, gen: -1, words: map[string]*word{}, proven: map[string]bool{}, holds: map[nameID]map[contentID]hit{}}
 	}
-	for _, id := range identities(c.Config) {
-		if !slices.Contains(o.ids, id) {
-			o.ids = append(o.ids, id)
-			s.objectIDs[id] = o
+	if r, ok := regionOf(c.Config); ok {
+		o.reshape(r)
+	} else {
+		for _, id := range identities(c.Config) {
+			if !slices.Contains(o.ids, id) {
+				o.ids = append(o.ids, id)
+				s.objectIDs[id] = o
+			}
 		}
 	}
-	if len(o.ids) == 0 {
+	if len(o.ids) == 0 && o.region == nil {
 		return nil
 	}
 	s.objects[key] = o
 	return o
 }
 
-// forgetObject drops an object that is gone, when nobody holds anything of it or waits for it.
+// reshape gives o a region, which goes on to have the parts where its earlier generations show.
+func (o *object) reshape(r region) {
+	if o.region != nil && !o.gone {
+		for _, p := range o.region.parts {
+			if !slices.Contains(r.parts, p) {
+				r.parts = append(slices.Clip(r.parts), p)
+			}
+		}
+	}
+	if len(r.parts) > 0 {
+		o.region = &r
+	}
+}
+
+// forgetObject drops an object that is gone, when nobody holds anything of it or waits for it. Words may outlast an object
+// that resources do not name.
 func (s *store) forgetObject(o *object) {
-	if !o.gone || len(o.holds) > 0 || len(o.changes) > 0 {
+	if !o.gone || len(o.holds) > 0 && o.region == nil || len(o.changes) > 0 {
 		return
 	}
-	delete(s.objects, o.key)
+	s.dropTexts(o)
+	if s.objects[o.key] == o {
+		delete(s.objects, o.key)
+	}
 	for _, id := range o.ids {
 		if s.objectIDs[id] == o {
 			delete(s.objectIDs, id)
@@ -110,6 +144,7 @@ func (s *store) forgetObject(o *object) {
 // renew gives o the fields of its next generation. It returns the changed fields in which that generation can be told from
 // those before: it has words of its own there, and the field shows in resources; and whether anything has changed at all.
 func (o *object) renew(fields map[string]any) (telling map[string]bool, changed bool) {
+	fields = o.shaping(fields)
 	o.gen++
 	o.gone = false
 	first := o.fields == nil
@@ -118,7 +153,7 @@ func (o *object) renew(fields map[string]any) (telling map[string]bool, changed 
 		eachFieldWord(v, func(w string) { old[w] = true })
 	}
 	telling = map[string]bool{}
-	for w, path := range uniqueWords(fields) {
+	for w, path := range uniqueWords(o.wordsOf(fields)) {
 		if old[w] && !first {
 			continue
 		}
@@ -138,6 +173,20 @@ func (o *object) renew(fields map[string]any) (telling map[string]bool, changed 
 	o.fields = fields
 	o.prune()
 	return telling, changed
+}
+
+// shaping are the fields that make a difference to what is followed: of a Service the numbers of its ports.
+func (o *object) shaping(fields map[string]any) map[string]any {
+	if o.key.Kind != "Service" {
+		return fields
+	}
+	out := map[string]any{}
+	for path, v := range fields {
+		if strings.HasPrefix(path, "spec.ports[") && strings.HasSuffix(path, "].port") {
+			out[path] = v
+		}
+	}
+	return out
 }
 
 // prune forgets the words that neither the object nor a resource has any more, nor will have as what is written arrives.
@@ -205,12 +254,18 @@ func (s *store) watchObjects(t typ, id contentID, r *resource) {
 	if len(s.objects) == 0 {
 		return
 	}
-	switch t {
-	case eds, sds, nds, wds, workloads:
-		return // nothing in them comes of what is followed, and they are most of what there is
-	}
 	rec := &s.contents[id]
-	rec.hits = findPieces(t, r.name, r.body, s.objectIDs)
+	switch t {
+	case sds, nds, workloads:
+		return // nothing in them comes of what is followed
+	case eds, wds: // most of what there is: only what is named like a followed object is looked into
+		rec.hits = s.findNamed(t, r)
+	default:
+		rec.hits = findPieces(t, r.name, r.body, s.objectIDs)
+		if len(s.texts) > 0 {
+			rec.hits = s.findTexts(t, r.body, rec.hits)
+		}
+	}
 	for _, h := range rec.hits {
 		if h.object.holds[rec.name] == nil {
 			h.object.holds[rec.name] = map[contentID]hit{}

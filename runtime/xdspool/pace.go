@@ -22,7 +22,8 @@ const (
 // pacer spaces out the connects to one address.
 type pacer struct {
 	clock runtime.Clock
-	turn  chan struct{} // full while one client waits for its time; the others queue for it
+	hold  func(context.Context) error // see [Config.Hold]; may be nil
+	turn  chan struct{}               // full while one client waits for its time; the others queue for it
 
 	mu    sync.Mutex
 	rate  float64
@@ -31,9 +32,10 @@ type pacer struct {
 	cut   time.Time // when the rate was last cut
 }
 
-// newPacer paces at rate connects a second for good, or finds the rate by itself if it is 0.
-func newPacer(clock runtime.Clock, rate float64) *pacer {
-	p := &pacer{clock: clock, turn: make(chan struct{}, 1), rate: rate, fixed: rate > 0}
+// newPacer paces at rate connects a second for good, or finds the rate by itself if it is 0; none starts before hold, which may
+// be nil, has returned.
+func newPacer(clock runtime.Clock, rate float64, hold func(context.Context) error) *pacer {
+	p := &pacer{clock: clock, hold: hold, turn: make(chan struct{}, 1), rate: rate, fixed: rate > 0}
 	if !p.fixed {
 		p.rate = initialRate
 	}
@@ -49,6 +51,11 @@ func (p *pacer) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-p.turn }()
+	if p.hold != nil {
+		if err := p.hold(ctx); err != nil {
+			return err
+		}
+	}
 	if d := p.reserve(); d > 0 {
 		return p.clock.Sleep(ctx, d)
 	}

@@ -15,7 +15,9 @@ import (
 //   - a route of an HTTPRoute or GRPCRoute is named "namespace.name.rule", unless the rule has a name (Istio
 //     pilot/pkg/config/kube/gateway convertHTTPRoute); then the metadata tells as well, with "~" and more behind the name;
 //   - an RBAC policy is named "ns[namespace]-policy[name]-rule[n]" (Istio pilot/pkg/security/authz/builder policyName);
-//   - a cluster of a ServiceEntry is named "direction|port|subset|host".
+//   - a cluster of a ServiceEntry or Service is named "direction|port|subset|host", as its endpoints are, and ztunnel's service
+//     "namespace/host" (Istio pilot/pkg/serviceregistry/ambient ServiceResourceName);
+//   - the filter of a WasmPlugin is named after it, as is its configuration.
 const (
 	configPrefix  = "/apis/networking.istio.io/v1/namespaces/"
 	configDepth   = 6 // Value, entry of fields, Struct, entry of filter_metadata, Metadata, the piece
@@ -23,6 +25,10 @@ const (
 	policyPrefix  = "ns["
 	policyRule    = "-rule["
 	clusterPrefix = "outbound|"
+	vipPrefix     = "inbound-vip|" // a waypoint's
+
+	// Istio pilot/pkg/model TrafficExtensionResourceNamePrefix; a WasmPlugin is made one, with a suffix.
+	extensionPrefix = "extensions.istio.io/trafficextension/"
 )
 
 // maxDepth is how deep resources are looked into. Istio's are about 20 deep.
@@ -38,10 +44,12 @@ func identity(t typ, leaf []byte) (id []byte, depth int) {
 		}
 		return leaf, configDepth
 	case t == cds:
-		if i := bytes.LastIndexByte(leaf, '|'); i >= 0 && bytes.HasPrefix(leaf, []byte(clusterPrefix)) {
+		if i := bytes.LastIndexByte(leaf, '|'); i >= 0 && (bytes.HasPrefix(leaf, []byte(clusterPrefix)) || bytes.HasPrefix(leaf, []byte(vipPrefix))) {
 			return leaf[i:], nameDepth
 		}
 		return nil, 0
+	case bytes.HasPrefix(leaf, []byte(extensionPrefix)):
+		return leaf, nameDepth
 	}
 	if end := bytes.LastIndex(leaf, []byte(policyRule)); end >= 0 {
 		if start := bytes.Index(leaf[:end], []byte(policyPrefix)); start >= 0 {
@@ -115,9 +123,36 @@ func (f *pieceFinder) leaf(s []byte) {
 	if depth == 0 || depth > len(f.stack) {
 		return
 	}
-	if o := f.objects[string(id)]; o != nil {
-		f.found(o, f.stack[len(f.stack)-depth])
+	o := f.objects[string(id)]
+	if o == nil {
+		return
 	}
+	piece := f.stack[len(f.stack)-depth]
+	if bytes.HasPrefix(id, []byte(extensionPrefix)) {
+		if discovered, err := message(piece, filterConfigDiscovery); err == nil && discovered != nil {
+			return // it says only where the configuration is to be had
+		}
+	}
+	f.found(o, piece)
+}
+
+// findNamed returns what an EDS resource, or one of ztunnel's, has of the object whose host it is of.
+func (s *store) findNamed(t typ, r *resource) []hit {
+	var o *object
+	if i := bytes.LastIndexByte(r.name, '|'); t == eds && i >= 0 {
+		if o = s.objectIDs[string(r.name[i:])]; o != nil && o.key.Kind != "ServiceEntry" {
+			return nil // a Service's endpoints are its pods' affair
+		}
+	} else if t == wds {
+		o = s.objectIDs[serviceID(string(r.name))]
+	}
+	value, err := message(r.body, anyValue)
+	if o == nil || err != nil {
+		return nil
+	}
+	f := pieceFinder{typ: t, seen: map[*byte]bool{}}
+	f.found(o, value)
+	return f.hits
 }
 
 // found notes a piece of o.

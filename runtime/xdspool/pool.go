@@ -22,6 +22,8 @@ type Config struct {
 	// ConnectRate is how many connects a second each address gets. 0 lets the pool pace itself: it starts below what
 	// istiod admits, slows down when it is refused and speeds up while it is not.
 	ConnectRate float64
+	// Hold is called before each connect, which waits until it returns and stays away if it fails; nil never holds.
+	Hold func(context.Context) error
 
 	Clock  runtime.Clock    // required
 	Rand   *rand.Rand       // for the jitter of backoffs, used under a lock; nil means a fixed seed
@@ -46,8 +48,8 @@ type Config struct {
 	Fidelity             Fidelity
 }
 
-// Pool is the XDS clients of a mesh. It implements [runtime.Proxies], [runtime.PodEvents], [runtime.Changes] and
-// [runtime.Meter]; all of its methods may be called from anywhere, before, while and after it runs.
+// Pool is the XDS clients of a mesh. It implements [runtime.Proxies], [runtime.PodEvents], [runtime.Demands],
+// [runtime.Changes] and [runtime.Meter]; all of its methods may be called from anywhere, before, while and after it runs.
 type Pool struct {
 	cfg       Config
 	places    []*place
@@ -73,6 +75,7 @@ type Pool struct {
 var (
 	_ runtime.Proxies   = (*Pool)(nil)
 	_ runtime.PodEvents = (*Pool)(nil)
+	_ runtime.Demands   = (*Pool)(nil)
 	_ runtime.Changes   = (*Pool)(nil)
 	_ runtime.Meter     = (*Pool)(nil)
 )

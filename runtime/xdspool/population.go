@@ -111,6 +111,7 @@ func (p *Pool) remove(c *client) {
 	c.closed = true
 	c.cancel()
 	p.shut(c)
+	p.forgetDemands(c)
 	p.tracker.leave(c)
 	for t := range c.types {
 		p.store.release(c.types[t].table)

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -197,7 +199,7 @@ func TestNameStandsForSeveralIstiods(t *testing.T) {
 func TestPacer(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	p := newPacer(clock, 0)
+	p := newPacer(clock, 0, nil)
 	start := clock.Now()
 	for range 41 {
 		if err := p.wait(t.Context()); err != nil {
@@ -226,12 +228,49 @@ func TestPacer(t *testing.T) {
 	if p.rate != minRate {
 		t.Errorf("rate %v, want the least", p.rate)
 	}
-	fixed := newPacer(clock, 7)
+	fixed := newPacer(clock, 7, nil)
 	fixed.refused()
 	fixed.admitted()
 	if fixed.rate != 7 {
 		t.Errorf("a fixed rate became %v", fixed.rate)
 	}
+}
+
+// TestConnectsAreHeld: who waits for its turn behind a held connect waits too, and one that may not connect stays away.
+func TestConnectsAreHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan error)
+		p := newPacer(runtimetest.Clock{}, 1000, func(ctx context.Context) error { return <-release })
+		var through atomic.Int64
+		results := make(chan error, 3)
+		for range 3 {
+			go func() {
+				err := p.wait(t.Context())
+				through.Add(1)
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		if n := through.Load(); n != 0 {
+			t.Errorf("%d connect while they are held", n)
+		}
+		refused := errors.New("refused")
+		release <- nil
+		release <- refused
+		release <- nil
+		var failed int
+		for range 3 {
+			if err := <-results; errors.Is(err, refused) {
+				failed++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%d were refused, want 1", failed)
+		}
+	})
 }
 
 func TestIdentity(t *testing.T) {

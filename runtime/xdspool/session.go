@@ -25,7 +25,7 @@ func (p *Pool) begin(c *client, s *call) []request {
 	c.now = s
 	for t := range c.types {
 		c.types[t].reset()
-		if c.types[t].byName(typ(t)) {
+		if !typ(t).wildcard() {
 			p.applier.restart(&c.types[t])
 		}
 	}
@@ -81,17 +81,22 @@ func (p *Pool) subscribe(c *client, t typ) request {
 		return r
 	}
 	if sub.onDemand {
-		// XDS knows no subscription to nothing but one that is given up in the same request (ztunnel src/xds/client.rs).
+		// XDS knows no subscription to nothing but one that is given up in the same request. What was asked for before is
+		// among what is held, with no version until it comes (ztunnel src/xds/client.rs, construct_initial_request and
+		// add_pending_resource).
 		r.add, r.del = []string{"*"}, []string{"*"}
 	}
 	for i := range sub.table.entries {
 		e := &sub.table.entries[i]
 		name := p.store.names[e.name].key.name
-		if !t.wildcard() || sub.onDemand && e.count() > 0 {
+		if !t.wildcard() {
 			r.add = append(r.add, name)
 		}
-		if e.content != 0 && t.versioned() {
+		switch {
+		case e.content != 0 && t.versioned():
 			r.held = append(r.held, held{name, p.store.contents[e.content].key.version})
+		case sub.onDemand:
+			r.held = append(r.held, held{name: name})
 		}
 	}
 	return r
@@ -140,11 +145,12 @@ func (p *Pool) receive(c *client, r *response, scanErr error) (reply, bool) {
 	var done applied
 	if out.refused == nil {
 		done, out.refused = p.applier.apply(c, t, r)
-		out.touched = done.touched
+		out.touched = p.tracker.touchRegions(c, t, done.touched)
 		for _, names := range done.requests {
 			out.requests = append(out.requests, p.resubscribe(c, names))
 		}
 	}
+	p.countUnknown(c, t, r, out.refused)
 	p.countResponse(c, t, r, done)
 	// Envoy asks for what a response refers to while it applies it, hence before the ACK.
 	out.requests = append(out.requests, p.acknowledge(c, t, r, out.refused))
@@ -201,13 +207,14 @@ func (p *Pool) replied(c *client, r *reply, received time.Time) []request {
 	if sub := &c.types[r.typ]; r.refused == nil {
 		sub.acked = r.nonce
 		p.stats.types[r.typ].timed(r.typ, sub, now, now.Sub(received))
+		p.demandsAnswered(c, now)
 	}
 	var next []request
 	if c.listenersDue() {
 		next = p.listeners(c)
 	}
 	for _, ch := range r.touched {
-		p.tracker.look(ch, c, now)
+		p.tracker.arrived(ch, c, r.typ, now)
 	}
 	p.updateSynced(c)
 	return next

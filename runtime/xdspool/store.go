@@ -30,9 +30,12 @@ type store struct {
 	hosts map[string]*watchpoint // by service host, of the EDS names that watch it
 
 	objects   map[runtime.ObjectKey]*object
-	objectIDs map[string]*object // by what pieces call them
+	objectIDs map[string]*object   // by what pieces call them
+	texts     map[string][]*object // by word, those that resources do not name
 
-	empty [numTypes]*table // where every client begins
+	empty   [numTypes]*table  // where every client begins
+	tables  map[uint64]*table // the others, by the hash of their entries
+	scratch []byte            // what is hashed
 }
 
 type nameKey struct {
@@ -61,6 +64,8 @@ type contentRecord struct {
 	deps []dep // the resources it refers to; each holds a reference to its name
 	ips  []ip
 	hits []hit // what it has of objects whose changes are followed; usually nil
+
+	marks []mark // of a listener or a gateway's routes
 
 	// What it was first received as: a name, to which it holds a reference, and the hash of all of it. Whoever receives the
 	// same bytes again needs no look into them.
@@ -98,6 +103,8 @@ func newStore() *store {
 		hosts:        map[string]*watchpoint{},
 		objects:      map[runtime.ObjectKey]*object{},
 		objectIDs:    map[string]*object{},
+		texts:        map[string][]*object{},
+		tables:       map[uint64]*table{},
 	}
 	for t := range s.empty {
 		s.empty[t] = &table{users: 1}
@@ -212,7 +219,7 @@ func (s *store) content(t typ, r *resource) (contentID, error) {
 	rec := contentRecord{
 		key:  contentKey{t, len(r.body), r.sum, string(r.version)},
 		refs: 1,
-		ips:  facts.ips,
+		ips:  facts.ips, marks: facts.marks,
 	}
 	for _, ref := range facts.refs {
 		rec.deps = append(rec.deps, dep{ref.typ, s.name(ref.typ, ref.name)})

@@ -2,7 +2,10 @@ package xdspool
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // entry is what a client knows of one resource.
@@ -19,17 +22,18 @@ const awaiting = 1 << 31
 func (e *entry) count() uint32 { return e.refs &^ awaiting }
 
 // table is what a client holds and asks for of one type, and is never changed: a response leads from one table to
-// another. Clients with the same configuration share their tables, and the work of getting there: a step that was taken
-// from a table once is found in its next steps. So what the second of a thousand equal sidecars costs is a hash of its
-// responses.
+// another. Clients with the same configuration share their tables, by whatever responses they came there, and the work of
+// getting further: a step that was taken from a table once is found in its next steps. So what the second of a thousand
+// equal sidecars costs is a hash of its responses.
 type table struct {
 	entries     []entry // sorted by name
 	outstanding int     // entries that are awaited
 
-	users  int // clients that are here
+	prints map[aspect]uint64 // what was asked for of it
+	users  int               // clients that are here
+	sum    uint64
 	next   map[step]*edge
-	parent *table // whose next leads here by key; nil if it is gone
-	key    step
+	in     *edge // the first of those that lead here from other tables
 }
 
 // step is what leads from one table to another.
@@ -50,10 +54,14 @@ const (
 
 // edge is where a step leads, and what it does besides.
 type edge struct {
-	to *table
+	from, to       *table
+	by             step
+	before, behind *edge // in the list of those that lead to the same table
 
 	// Of a response.
 	names     []nameID    // what was sent or removed
+	contents  []contentID // what was held in those names, and what is now
+	once      bool        // the step does not say all: the same one may lead elsewhere
 	refs      []refChange // what is referred to now and was not, or the other way; by type
 	wasted    int         // resources whose content was held already
 	unchanged bool        // nothing in it was new
@@ -101,8 +109,9 @@ func pruned(entries []entry) []entry {
 	return out
 }
 
-// maxLoops is how many steps a table remembers that lead nowhere else, and would otherwise be remembered for good.
-const maxLoops = 32
+// maxSteps is how many steps a table remembers. More than that many clients that go different ways share nothing anyway,
+// and steps that lead nowhere else would be remembered for good.
+const maxSteps = 1024
 
 // follow takes a step from base. If it was not taken before, make says where it leads: to entries that are not yet a
 // table. The caller has to hold the table that it gets at once.
@@ -114,25 +123,65 @@ func (s *store) follow(base *table, key step, make func() ([]entry, *edge, error
 	if err != nil {
 		return nil, err
 	}
-	if slices.Equal(entries, base.entries) {
-		e.to = base
-		if len(base.next) >= maxLoops {
-			return e, nil
-		}
-	} else {
-		e.to = s.newTable(entries)
-		e.to.parent, e.to.key = base, key
+	if e.to = base; !slices.Equal(entries, base.entries) {
+		e.to = s.table(entries)
 	}
-	if base.next == nil {
-		base.next = map[step]*edge{}
+	if !e.once {
+		e.from, e.by = base, key
+		e.link()
 	}
-	base.next[key] = e
 	return e, nil
 }
 
-// newTable makes a table, which takes references to its names and contents.
-func (s *store) newTable(entries []entry) *table {
-	t := &table{entries: entries}
+// link makes e known to the tables at both of its ends.
+func (e *edge) link() {
+	if len(e.from.next) >= maxSteps {
+		e.from.forget()
+	}
+	if e.from.next == nil {
+		e.from.next = map[step]*edge{}
+	}
+	e.from.next[e.by] = e
+	if e.to == e.from {
+		return
+	}
+	if e.behind = e.to.in; e.behind != nil {
+		e.behind.before = e
+	}
+	e.to.in = e
+}
+
+// unlink takes e out of the list of those that lead to the same table.
+func (e *edge) unlink() {
+	switch {
+	case e.to == e.from:
+		return
+	case e.before != nil:
+		e.before.behind = e.behind
+	default:
+		e.to.in = e.behind
+	}
+	if e.behind != nil {
+		e.behind.before = e.before
+	}
+	e.before, e.behind = nil, nil
+}
+
+// forget drops the steps that t remembers.
+func (t *table) forget() {
+	for _, e := range t.next {
+		e.unlink()
+	}
+	t.next = nil
+}
+
+// table returns the table of entries. A new one takes references to its names and contents.
+func (s *store) table(entries []entry) *table {
+	sum := s.sumEntries(entries)
+	if t := s.tables[sum]; t != nil && slices.Equal(t.entries, entries) {
+		return t
+	}
+	t := &table{entries: entries, sum: sum}
 	for _, e := range entries {
 		s.keepName(e.name)
 		s.keepContent(e.content)
@@ -140,7 +189,21 @@ func (s *store) newTable(entries []entry) *table {
 			t.outstanding++
 		}
 	}
+	if len(entries) > 0 && s.tables[sum] == nil { // those that are empty may be of any type
+		s.tables[sum] = t
+	}
 	return t
+}
+
+// sumEntries hashes entries, whose names are of one type.
+func (s *store) sumEntries(entries []entry) uint64 {
+	s.scratch = s.scratch[:0]
+	for _, e := range entries {
+		s.scratch = binary.LittleEndian.AppendUint32(s.scratch, uint32(e.name))
+		s.scratch = binary.LittleEndian.AppendUint32(s.scratch, uint32(e.content))
+		s.scratch = binary.LittleEndian.AppendUint32(s.scratch, e.refs)
+	}
+	return xxhash.Sum64(s.scratch)
 }
 
 // hold adds a user to t.
@@ -151,15 +214,13 @@ func (s *store) release(t *table) {
 	if t.users--; t.users > 0 {
 		return
 	}
-	for _, e := range t.next {
-		if e.to.parent == t {
-			e.to.parent = nil
-		}
+	t.forget()
+	for e := t.in; e != nil; e = e.behind {
+		delete(e.from.next, e.by)
 	}
-	t.next = nil
-	if t.parent != nil {
-		delete(t.parent.next, t.key)
-		t.parent = nil
+	t.in = nil
+	if s.tables[t.sum] == t {
+		delete(s.tables, t.sum)
 	}
 	for _, e := range t.entries {
 		s.dropContent(e.content)

@@ -133,6 +133,87 @@ func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	}
 }
 
+// TestEqualClientsMeet has clients come to the same configuration in different ways.
+func TestEqualClientsMeet(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	a := applier{store: s}
+	x, y := edsCluster("x"), edsCluster("y")
+	older := edsCluster("x-before")
+	older.Name = x.Name
+	ways := [][]*response{
+		{scanned(t, cds, []*discovery.Resource{x, y})},
+		{scanned(t, cds, []*discovery.Resource{y, x})}, // the order is istiod's whim
+		{scanned(t, cds, []*discovery.Resource{x}), scanned(t, cds, []*discovery.Resource{y})},
+		{scanned(t, cds, []*discovery.Resource{older, y}), scanned(t, cds, []*discovery.Resource{x})},
+		{scanned(t, cds, []*discovery.Resource{x, y, older}), scanned(t, cds, []*discovery.Resource{x}, "nothing")},
+	}
+	if ways[0][0].sum != ways[1][0].sum {
+		t.Error("the order of resources makes another response")
+	}
+	var clients []*client
+	for _, way := range ways {
+		c := newClient(s)
+		for _, r := range way {
+			if _, err := a.apply(c, cds, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clients = append(clients, c)
+	}
+	for i, c := range clients {
+		if c.types[cds].table != clients[0].types[cds].table {
+			t.Errorf("client %d has a table of its own", i)
+		}
+		for k := range c.types {
+			s.release(c.types[k].table)
+		}
+	}
+	if n := len(s.tables) + len(s.nameIndex) + len(s.contentIndex); n != 0 {
+		t.Errorf("%d things left", n)
+	}
+	for k, e := range s.empty {
+		if len(e.next) != 0 {
+			t.Errorf("the empty table of %v remembers %d steps to nowhere", typ(k), len(e.next))
+		}
+	}
+}
+
+// TestTheLastOfTwoCounts: where a name comes twice, the order is not istiod's whim.
+func TestTheLastOfTwoCounts(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	a := applier{store: s}
+	one, other := edsCluster("x"), edsCluster("y")
+	other.Name = one.Name
+	hold := func(res ...*discovery.Resource) nameID {
+		c := newClient(s)
+		if _, err := a.apply(c, cds, scanned(t, cds, res)); err != nil {
+			t.Fatal(err)
+		}
+		return c.types[eds].table.entries[0].name
+	}
+	if hold(one, other) != s.findName(eds, []byte("y")) || hold(other, one) != s.findName(eds, []byte("x")) {
+		t.Error("it is not the last one that is held")
+	}
+}
+
+// TestStepsAreForgotten goes on for long with what changes nothing.
+func TestStepsAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	a := applier{store: s}
+	c := newClient(s)
+	for round := range 5 * maxSteps {
+		if _, err := a.apply(c, cds, scanned(t, cds, nil, fmt.Sprint(round))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.empty[cds].next); n > maxSteps {
+		t.Errorf("%d steps are remembered, more than %d", n, maxSteps)
+	}
+}
+
 // benchmarkResponse is an EDS answer for n services of ten endpoints each, and a client that asks for them.
 func benchmarkResponse(b *testing.B, n int) (*client, *applier, []byte) {
 	b.Helper()

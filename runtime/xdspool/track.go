@@ -10,7 +10,7 @@ func (p *Pool) Track(c runtime.Change) runtime.TrackedChange {
 	if c.Scheduled.IsZero() {
 		c.Scheduled = p.cfg.Clock.Now()
 	}
-	return tracked{p, p.tracker.track(c)}
+	return tracked{p, p.tracker.track(c, p.cfg.Clock.Now())}
 }
 
 // tracked is a change as its writer sees it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,7 +58,7 @@ func TestAddressesAreCounted(t *testing.T) {
 		s.accept(t).sidecar(t, nil)
 	}
 	f.until(t, runtime.Readings{"xds.open": int64(3)})
-	want := []AddressStatus{{f.server.address, 2}, {second.address, 1}}
+	want := []AddressStatus{{Address: f.server.address, Open: 2}, {Address: second.address, Open: 1}}
 	if d := cmp.Diff(want, f.Addresses()); d != "" {
 		t.Errorf("addresses (-want +got):\n%s", d)
 	}
@@ -65,8 +66,32 @@ func TestAddressesAreCounted(t *testing.T) {
 	f.Forget("ns/p1")
 	f.Forget("ns/p2")
 	f.until(t, runtime.Readings{"xds.open": int64(0)})
-	if d := cmp.Diff([]AddressStatus{{f.server.address, 0}, {second.address, 0}}, f.Addresses()); d != "" {
+	if d := cmp.Diff([]AddressStatus{{Address: f.server.address}, {Address: second.address}}, f.Addresses()); d != "" {
 		t.Errorf("addresses (-want +got):\n%s", d)
+	}
+}
+
+// TestAddressThatNobodyHas: the streams go to the others, and the report can say why.
+func TestAddressThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, func(c *Config) { c.Addresses = append([]string{nobody}, c.Addresses...) })
+	for _, name := range []string{"p0", "p1", "p2"} {
+		f.Want(sidecar(name))
+	}
+	for range 3 {
+		f.server.accept(t).sidecar(t, nil)
+	}
+	f.until(t, runtime.Readings{"xds.synced": int64(3), "xds.istiods": int64(1), "xds.mostPerIstiod": int64(3), "xds.leastPerIstiod": int64(0)})
+	if got := f.Addresses(); len(got) != 2 || got[0].Open != 0 || got[0].Failed == 0 || got[1].Open != 3 || got[1].Failed != 0 {
+		t.Errorf("addresses %+v", got)
 	}
 }
 

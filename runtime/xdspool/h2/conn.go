@@ -66,7 +66,8 @@ type Conn struct {
 	nextID     uint32
 	sendWindow int64
 	peer       peerSettings
-	out        []byte // frames of the write under way
+	out        []byte // frames that are to be written
+	held       bool   // they wait for the end of what was read
 	broken     error  // why nothing can be sent any more
 	goingAway  bool
 	keepalive  *time.Timer
@@ -208,18 +209,48 @@ func (c *Conn) write(build func([]byte) []byte) error {
 	return c.writeLocked(build)
 }
 
-// keepOut is the largest buffer for what is sent that an idle connection keeps.
-const keepOut = 512
+// keepOut is the largest buffer for what is sent that an idle connection keeps, and holdOut how much of it may wait.
+const (
+	keepOut = 512
+	holdOut = 64 << 10
+)
 
 func (c *Conn) writeLocked(build func([]byte) []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	c.out = build(c.out[:0])
+	c.out = build(c.out)
+	if c.held && len(c.out) < holdOut {
+		return nil
+	}
+	return c.flushLocked()
+}
+
+// hold has what is sent wait until release, so that the answers to all that one read has brought go out in one write: a
+// write costs more than most answers.
+func (c *Conn) hold() {
+	c.mu.Lock()
+	c.held = true
+	c.mu.Unlock()
+}
+
+// release writes what was held.
+func (c *Conn) release() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = false
+	if c.broken != nil {
+		return c.broken
+	}
+	return c.flushLocked()
+}
+
+func (c *Conn) flushLocked() error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	_, err := c.nc.Write(c.out)
+	c.out = c.out[:0]
 	if cap(c.out) > keepOut {
 		c.out = nil
 	}

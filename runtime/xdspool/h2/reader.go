@@ -41,7 +41,12 @@ func (r *reader) loop(c *Conn) error {
 		}
 		n, err := c.nc.Read(buf)
 		c.heard.Add(1)
-		if ferr := r.feed(c, buf[:n]); ferr != nil {
+		c.hold()
+		ferr := r.feed(c, buf[:n])
+		if werr := c.release(); ferr == nil {
+			ferr = werr
+		}
+		if ferr != nil {
 			return ferr
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,8 +23,9 @@ import (
 	"github.com/plscript/plscript/runtime/xdspool/replay"
 )
 
-// recorded is what the pinned istiod sent a sidecar of a mesh of 400 services with ten endpoints each.
-const recorded = "testdata/sidecar.rec.gz"
+// recorded is what an istiod sent a sidecar: unless another recording is named, the pinned one in a mesh of 400 services
+// with ten endpoints each.
+var recorded = flag.String("recording", "testdata/sidecar.rec.gz", "serve this `file`, which \"plscript record\" has written")
 
 // serverVariable makes the test binary a replay server, so that a benchmark measures its client alone. Its value is how
 // many clusters and listeners are served, 0 for all.
@@ -31,6 +33,7 @@ const serverVariable = "PLSCRIPT_TEST_REPLAY"
 
 func TestMain(m *testing.M) {
 	if limit := os.Getenv(serverVariable); limit != "" {
+		flag.Parse()
 		if err := beServer(limit); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -41,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 func load(limit int) (*replay.Recording, error) {
-	f, err := os.Open(recorded)
+	f, err := os.Open(*recorded)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +122,7 @@ type serverProcess struct {
 
 func startServer(t testing.TB, limit int) *serverProcess {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(os.Args[0], "-recording", *recorded)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", serverVariable, limit))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
