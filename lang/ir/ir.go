@@ -4,6 +4,8 @@
 // knows no action. The one seam between them is [Catalog], through which actions hand lang their CUE fragments.
 package ir
 
+import "time"
+
 // Scenario is one checked scenario file: every field has its default, every step its typed body.
 type Scenario struct {
 	File        string // as the user named it
@@ -46,10 +48,21 @@ const (
 	ClusterReal ClusterMode = "real"
 )
 
-// Kubelet is how the run's kubelets behave. The zero value has pods ready at once, and for good.
+// Kubelet is how the run's kubelets behave. The zero value has pods ready at once and for good, and gone at once.
 type Kubelet struct {
 	StartDelay Delay  `json:"startDelay"`
 	Flaps      *Flaps `json:"readinessFlaps"` // nil for none
+	// Shutdown is how long the containers of a deleted pod take to end, at most TerminationGracePeriod.
+	Shutdown               Delay    `json:"shutdown"`
+	TerminationGracePeriod Duration `json:"terminationGracePeriod"`
+}
+
+// GracePeriod is how long pods are given to end, in whole seconds: none where they end at once.
+func (k Kubelet) GracePeriod() time.Duration {
+	if k.Shutdown.P50 <= 0 {
+		return 0
+	}
+	return (k.TerminationGracePeriod.Std() + time.Second - 1).Truncate(time.Second)
 }
 
 // Flaps are the times when a pod is not ready.
