@@ -27,6 +27,7 @@ var parts = []part{
 	{"mesh", mesh, false},
 	{"writer", apiBackend, false},
 	{"openloop", openLoop, false},
+	{"xds", xds, false},
 	{"huge", huge, true},
 	{"soak", soak, true},
 }
@@ -35,15 +36,18 @@ func main() {
 	binary := flag.String("plscript", "bin/plscript", "the `binary` to measure")
 	out := flag.String("out", "docs/performance.md", "the `file` to write: the sections that are measured take the place of those of that title")
 	runs := flag.Int("n", 5, "counted `runs` of each command, after one that is not counted")
-	only := flag.String("only", "", "the `parts` to measure, with commas: commands, scenarios, mesh, writer, openloop, huge, soak; all but the last two unless given")
+	only := flag.String("only", "", "the `parts` to measure, with commas: commands, scenarios, mesh, writer, openloop, xds, huge, soak; all but the last two unless given")
+	var other peer
+	flag.StringVar(&other.binary, "peer-bin", "", "another load tool's `binary`, to run beside the XDS pool")
+	flag.StringVar(&other.args, "peer-args", "", "its `arguments`, with ADDRESS and COUNT where they go; those of \"adsc\" unless given")
 	flag.Parse()
-	if err := bench(*binary, *out, *runs, *only); err != nil {
+	if err := bench(*binary, *out, *runs, *only, other); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(binary, out string, runs int, only string) error {
+func bench(binary, out string, runs int, only string, other peer) error {
 	chosen, err := choose(only)
 	if err != nil {
 		return err
@@ -58,7 +62,7 @@ func bench(binary, out string, runs int, only string) error {
 		return fmt.Errorf("which commit is this: %w", err)
 	}
 	stamp := fmt.Sprintf("\n_Commit %s, %s._\n", strings.TrimSpace(string(commit)), time.Now().UTC().Format("2006-01-02"))
-	r := &rig{binary: binary, dir: dir, runs: runs}
+	r := &rig{binary: binary, dir: dir, runs: runs, peer: other}
 	for _, p := range chosen {
 		text, err := p.measure(r)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	observeEvery = 500 * time.Millisecond
+	observeEvery = 200 * time.Millisecond
 	tick         = 10 * time.Millisecond // the unit of CPU time in /proc: USER_HZ is 100 on every Linux that Go runs on
 )
 
@@ -21,6 +21,8 @@ type observer struct {
 	quit chan struct{}
 	wg   sync.WaitGroup
 	all  []sample
+	// total is the CPU time of the root alone, from its start to its end.
+	total time.Duration
 }
 
 // sample is what every process had used at one moment, by name; plscript's own is that of the root.

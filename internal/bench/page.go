@@ -8,7 +8,7 @@ import (
 // head is how the page begins.
 const head = `# Performance
 
-Measured, not estimated: each section is written by ` + "`make bench`, `make bench-huge` or `make soak`" + `, the last of what ` + "`make bench-xds`" + ` prints, and
+Measured, not estimated: each section is written by ` + "`make bench`" + `, or a part of it: ` + "`make bench-xds`, `make bench-huge`, `make soak`" + `, and
 says of which commit it is. A machine shared with others is noisy: read the ratios, and run it yourself.
 `
 

@@ -17,7 +17,11 @@ type rig struct {
 	binary, dir string
 	runs        int // of each command that is quick
 	made        int // folders of reports so far
+	peer        peer
 }
+
+// peer is another load tool to compare with; without a binary there is none.
+type peer struct{ binary, args string }
 
 // write puts a scenario of the bench's own into a file.
 func (r *rig) write(name, text string) (file string, err error) {
@@ -48,6 +52,7 @@ func (r *rig) watch(file string, flags ...string) (*report.Report, *observer, er
 	seen := observe(cmd.Process.Pid)
 	err = cmd.Wait()
 	seen.stop()
+	seen.total = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if err != nil {
 		text, _ := os.ReadFile(log.Name())
 		return nil, nil, fmt.Errorf("%w\n%s", err, text)

@@ -2,36 +2,16 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
-	"regexp"
-	"strconv"
 	"time"
 )
 
-// metric is a figure in the output of a Go benchmark: "0.976 ratio".
-var metric = regexp.MustCompile(`([0-9.e+-]+) ([^\s]+)`)
-
-// goBench runs a benchmark of this repository once, and returns its figures by unit.
-func goBench(pkg, name string) (map[string]float64, error) {
-	text, err := exec.Command("go", "test", pkg, "-run", "^$", "-bench", "^"+name+"$", "-benchtime", "1x", "-timeout", "20m").CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, text)
-	}
-	out := map[string]float64{}
-	for _, m := range metric.FindAllStringSubmatch(string(text), -1) {
-		if v, err := strconv.ParseFloat(m[1], 64); err == nil {
-			out[m[2]] = v
-		}
-	}
-	return out, nil
-}
-
 // apiBackend compares the writer with the least that writes through an api-server.
 func apiBackend(*rig) (string, error) {
-	m, err := goBench("./integration/store", "BenchmarkAPIBackend")
+	all, err := goBench("./integration/store", "BenchmarkAPIBackend", "1x")
 	if err != nil {
 		return "", err
 	}
+	m := all["APIBackend"]
 	return fmt.Sprintf(`
 ## The writer against a bare loop
 
@@ -67,10 +47,11 @@ Pods are replaced for a minute at 200 a second, planned in advance: nothing, the
 | writes go to | planned | started | dropped | late at p50 | p99 | most | promised |
 |---|---|---|---|---|---|---|---|
 `
-	m, err := goBench("./integration/store", "BenchmarkOpenLoop")
+	all, err := goBench("./integration/store", "BenchmarkOpenLoop", "1x")
 	if err != nil {
 		return "", err
 	}
+	m := all["OpenLoop"]
 	out += fmt.Sprintf("| nothing | %.0f | %.0f | %.0f | %.2f ms | %.2f ms | %.1f ms | p99 of 5 ms |\n",
 		m["planned"], m["started"], m["dropped"], m["p50-ms"], m["p99-ms"], m["max-ms"])
 	file, err := r.write("openloop", openLoopText)

@@ -64,7 +64,7 @@ func (s *sweeper) namespace(ctx context.Context, k registry.Kind, namespace stri
 			if err != nil {
 				return err
 			}
-			if id.Labels[runtime.LabelRun] != s.runID || id.Deleting {
+			if id.Labels[runtime.LabelRun] != s.runID || id.Held {
 				return nil
 			}
 			object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Labels: id.Labels}} // only its labels are looked at

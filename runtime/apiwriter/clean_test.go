@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/plscript/plscript/runtime"
 )
 
 func clusterObject(apiVersion, kind, name, run string) *unstructured.Unstructured {
@@ -137,5 +140,67 @@ func TestDrainWaitsForFinalizers(t *testing.T) {
 	s.mu.Unlock()
 	if err := d.Drain(t.Context(), "ns"); err != nil || s.get(podPath) != nil {
 		t.Errorf("err %v, pod %v", err, s.get(podPath))
+	}
+}
+
+// TestPodsAreLeftTheirGracePeriod: by a step's delete and by a graceful drain, until it is over; not by a kubelet, by other
+// drains and by Clean.
+func TestPodsAreLeftTheirGracePeriod(t *testing.T) {
+	t.Parallel()
+	slow := func(name string) *unstructured.Unstructured {
+		p := object("v1", "Pod", name, "r1")
+		p.Object["spec"] = map[string]any{"terminationGracePeriodSeconds": int64(30)}
+		return p
+	}
+	for name, c := range map[string]struct {
+		delete func(t *testing.T, s *fakeServer, w *Writer, clock *hastyClock) error
+		stays  bool
+	}{
+		"step": {func(t *testing.T, _ *fakeServer, w *Writer, _ *hastyClock) error {
+			return do(t, w, runtime.VerbDelete, pod("p")).Err
+		}, true},
+		"kubelet": {func(t *testing.T, s *fakeServer, w *Writer, _ *hastyClock) error {
+			p := pod("p")
+			p.UID = s.get(podPath).GetUID()
+			return doAs(t, w, runtime.VerbDelete, p, runtime.PriorityControl).Err
+		}, false},
+		"drain": {func(t *testing.T, s *fakeServer, _ *Writer, clock *hastyClock) error {
+			d, err := NewDrainer(s.config(), clock)
+			return errors.Join(err, d.Drain(t.Context(), "ns"))
+		}, false},
+		"graceful drain": {func(t *testing.T, s *fakeServer, _ *Writer, clock *hastyClock) error {
+			d, err := NewDrainer(s.config(), clock)
+			d.Graceful = true
+			if got := d.Drain(t.Context(), "ns"); !errors.Is(got, ErrNotEmpty) {
+				t.Errorf("err %v, want that something is left", got)
+			}
+			return err
+		}, true},
+		"graceful drain, overdue": {func(t *testing.T, s *fakeServer, _ *Writer, clock *hastyClock) error {
+			d, err := NewDrainer(s.config(), clock)
+			d.Graceful = true
+			_ = d.Drain(t.Context(), "ns")
+			clock.now = time.Unix(31, 0)
+			return errors.Join(err, d.Drain(t.Context(), "ns"))
+		}, false},
+		"clean": {func(t *testing.T, s *fakeServer, _ *Writer, _ *hastyClock) error {
+			_, err := clean(t, s, true)
+			return err
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, clock := newFakeServer(t), &hastyClock{}
+			w := newAPIWriter(t, s)
+			s.put(podPath, slow("p"))
+			s.put("/api/v1/namespaces/ns/pods/q", slow("q"))
+			if err := c.delete(t, s, w, clock); err != nil {
+				t.Fatal(err)
+			}
+			live := s.get(podPath)
+			if (live != nil) != c.stays || c.stays && live.GetDeletionTimestamp() == nil {
+				t.Errorf("it is there: %v", live)
+			}
+		})
 	}
 }

@@ -32,6 +32,10 @@ var ErrNotEmpty = errors.New("objects are left")
 // Drainer deletes all that is in a namespace, of every kind, as the namespace controller does before it finalizes one.
 // It is safe for concurrent use.
 type Drainer struct {
+	// Graceful leaves pods their grace period, as that controller does: their kubelets end them. One whose time is up is
+	// deleted for good. It must be set before the first use.
+	Graceful bool
+
 	clock runtime.Clock
 	disco discovery.DiscoveryInterface
 	meta  metadata.Interface
@@ -98,7 +102,7 @@ func (d *Drainer) drainKind(ctx context.Context, namespace string, k kind) error
 		if len(left.Items) == 0 {
 			return nil
 		}
-		if err := d.deleteAll(ctx, namespace, k, left.Items, metav1.ListOptions{}); err != nil {
+		if err := d.drainItems(ctx, namespace, k, left.Items); err != nil {
 			return fmt.Errorf("delete %s: %w", k.gvr.GroupResource(), err)
 		}
 	}
@@ -110,6 +114,30 @@ func (d *Drainer) drainKind(ctx context.Context, namespace string, k kind) error
 		return fmt.Errorf("%s %s: %w", k.gvr.GroupResource(), left.Items[0].Name, ErrNotEmpty)
 	}
 	return nil
+}
+
+// drainItems deletes everything of one kind in a namespace, which is items.
+func (d *Drainer) drainItems(ctx context.Context, namespace string, k kind, items []metav1.PartialObjectMetadata) error {
+	if !d.Graceful || k.gvr.Group != "" || k.gvr.Resource != "pods" {
+		return d.deleteAll(ctx, namespace, k, items, metav1.ListOptions{})
+	}
+	var overdue []metav1.PartialObjectMetadata
+	now, fresh := d.clock.Now(), 0
+	for _, item := range items {
+		switch at := item.DeletionTimestamp; {
+		case at == nil:
+			fresh++
+		case at.Time.Before(now):
+			overdue = append(overdue, item)
+		}
+	}
+	client := d.meta.Resource(k.gvr).Namespace(namespace)
+	if fresh > 0 {
+		if err := client.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil && !gone(err) {
+			return err
+		}
+	}
+	return d.deleteEach(ctx, client, overdue)
 }
 
 // deleteAll deletes items, all of one kind and namespace: by one request for what selects them, or one by one.
@@ -129,6 +157,10 @@ func (d *Drainer) deleteAll(ctx context.Context, namespace string, k kind, items
 			return err
 		}
 	}
+	return d.deleteEach(ctx, client, items)
+}
+
+func (d *Drainer) deleteEach(ctx context.Context, client metadata.ResourceInterface, items []metav1.PartialObjectMetadata) error {
 	var errs []error
 	for i := range items {
 		err := client.Delete(ctx, items[i].Name, *deleteOptions(items[i].UID))

@@ -132,7 +132,11 @@ func (e *exchange) remove(ctx context.Context) (types.UID, error) {
 		}
 		uid = live.GetUID()
 	}
-	_, err := e.call(ctx, call{method: http.MethodDelete, body: deleteOptions(uid)})
+	opts := deleteOptions(uid)
+	if e.op.Priority != runtime.PriorityControl {
+		opts.GracePeriodSeconds = nil // a Pod's own, at the end of which its kubelet deletes it for good
+	}
+	_, err := e.call(ctx, call{method: http.MethodDelete, body: opts})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return uid, nil
 	}

@@ -193,17 +193,32 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 		s.store(path, body)
 		live = body
 	case http.MethodDelete:
-		var opts metav1.DeleteOptions
-		if raw, err := io.ReadAll(r.Body); err == nil {
-			_, _, _ = scheme.Codecs.UniversalDeserializer().Decode(raw, nil, &opts)
-		}
+		opts := deleteBody(r)
 		if p := opts.Preconditions; p != nil && p.UID != nil && *p.UID != live.GetUID() {
 			answerStatus(w, http.StatusConflict, metav1.StatusReasonConflict, nil)
 			return
 		}
-		s.remove(path, live)
+		s.removeWith(path, live, opts)
 	}
 	_ = json.NewEncoder(w).Encode(live)
+}
+
+// removeWith is remove with the options of a request: a Pod that says how long it takes to end starts to terminate, unless
+// it is given no time.
+func (s *fakeServer) removeWith(path string, live *unstructured.Unstructured, opts metav1.DeleteOptions) {
+	grace, _, _ := unstructured.NestedInt64(live.Object, "spec", "terminationGracePeriodSeconds")
+	if opts.GracePeriodSeconds != nil {
+		grace = *opts.GracePeriodSeconds
+	}
+	if live.GetKind() != "Pod" || grace == 0 {
+		s.remove(path, live)
+		return
+	}
+	if live.GetDeletionTimestamp() == nil {
+		at := metav1.Unix(grace, 0) // on this server it is always 1970
+		live.SetDeletionTimestamp(&at)
+		live.SetDeletionGracePeriodSeconds(&grace)
+	}
 }
 
 // remove deletes an object; a Namespace starts to terminate.
@@ -230,17 +245,26 @@ func (s *fakeServer) serveCollection(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if r.Method == http.MethodDelete {
-			s.remove(path, u)
+			s.removeWith(path, u, deleteBody(r))
 			continue
 		}
 		list.Items = append(list.Items, metav1.PartialObjectMetadata{
 			TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"},
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), Labels: u.GetLabels(), Finalizers: u.GetFinalizers(),
+				DeletionTimestamp: u.GetDeletionTimestamp(),
 			},
 		})
 	}
 	_ = json.NewEncoder(w).Encode(list)
+}
+
+// deleteBody reads the options of a delete.
+func deleteBody(r *http.Request) (opts metav1.DeleteOptions) {
+	if raw, err := io.ReadAll(r.Body); err == nil {
+		_, _, _ = scheme.Codecs.UniversalDeserializer().Decode(raw, nil, &opts)
+	}
+	return opts
 }
 
 // decodeBody reads an object in either encoding.

@@ -2,9 +2,11 @@ package apiwriter
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,6 +35,25 @@ func TestJournalComesBeforeDone(t *testing.T) {
 	} {
 		if !strings.HasSuffix(all[i], want) {
 			t.Errorf("line %d: %s\nwant the end %s", i, all[i], want)
+		}
+	}
+}
+
+// TestLinesAreJSON: what is written by hand is what encoding/json makes of the same entry.
+func TestLinesAreJSON(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 80_000, time.UTC)
+	for _, e := range []entry{
+		{Time: at, Verb: "run", Run: "20260304-050607-k3x9", Scenario: "<\"b\\ü & \u2028\n>"},
+		{Time: at.Truncate(time.Second), Verb: "create", APIVersion: "networking.k8s.io/v1", Kind: "IPAddress", Resource: "ipaddresses", Name: "10.1.2.3", UID: "u"},
+		{Time: at, Verb: "delete", APIVersion: "v1", Kind: "Pod", Resource: "pods", Namespace: "ns", Name: "p", UID: "\xff"},
+	} {
+		want, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(e.append(nil))); diff != "" {
+			t.Errorf("(-encoding/json +own):\n%s", diff)
 		}
 	}
 }

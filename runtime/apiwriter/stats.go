@@ -78,7 +78,7 @@ func (r *recorder) request(t target, verb runtime.Verb, nth int, err error) {
 		if nth > 1 {
 			s.row.Retries++
 		}
-		if apierrors.IsTooManyRequests(err) {
+		if err != nil && apierrors.IsTooManyRequests(err) { // which allocates before it sees that there is none
 			s.row.Throttled++
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/plscript/plscript/runtime"
 	"github.com/plscript/plscript/runtime/apiwriter/internal/etcd"
@@ -265,11 +266,11 @@ func (s *store) remove(ctx context.Context, k registry.Kind, r request) (answer,
 	if !there {
 		return answer{resource: k.Resource, uid: uid, stored: true}, nil
 	}
-	live, err := k.IdentityOf(item.Value)
-	if err != nil || live.UID != uid || live.Deleting {
-		return answer{}, registry.ErrUnknown
+	t, err := s.removal(k, r, uid, item)
+	if err != nil {
+		return answer{}, err
 	}
-	_, ok, err := s.kv.Commit(ctx, etcd.Txn{If: []etcd.Version{{Key: key, Rev: item.Rev}}, Delete: []string{key}})
+	_, ok, err := s.kv.Commit(ctx, t)
 	if err != nil {
 		return answer{}, err
 	}
@@ -277,4 +278,33 @@ func (s *store) remove(ctx context.Context, k registry.Kind, r request) (answer,
 		return answer{}, registry.ErrUnknown
 	}
 	return answer{resource: k.Resource, uid: uid, stored: true}, nil
+}
+
+// removal is what deletes a stored object; or, of a Pod that its kubelet is given time to end, what says so.
+func (s *store) removal(k registry.Kind, r request, uid types.UID, item etcd.Item) (etcd.Txn, error) {
+	t := etcd.Txn{If: []etcd.Version{{Key: item.Key, Rev: item.Rev}}, Delete: []string{item.Key}}
+	live, err := k.IdentityOf(item.Value)
+	switch {
+	case err != nil, live.UID != uid, live.Held:
+		return t, registry.ErrUnknown
+	case r.op.Priority == runtime.PriorityControl:
+		return t, nil
+	case live.Deleting:
+		return t, registry.ErrUnknown
+	}
+	if k.GVK != registry.Pod.GVK {
+		return t, nil
+	}
+	var pod corev1.Pod
+	if err := registry.Decode(item.Value, &pod); err != nil {
+		return t, permanent{err}
+	}
+	if !registry.Terminate(&pod, s.clock.Now()) {
+		return t, nil
+	}
+	value, err := k.Encode(&pod)
+	if err != nil {
+		return t, permanent{err}
+	}
+	return etcd.Txn{If: t.If, Put: []etcd.Item{{Key: item.Key, Value: value}}}, nil
 }

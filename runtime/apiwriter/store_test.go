@@ -51,7 +51,10 @@ func create(obj runtime.Object) runtime.Op {
 
 // podOn is a pod on the run's node.
 func podOn(namespace, name string) *corev1.Pod {
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PodSpec{NodeName: "n"}}
+	none := int64(0)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PodSpec{NodeName: "n", TerminationGracePeriodSeconds: &none},
+	}
 }
 
 // TestWhatGoesPastTheAPIServer pins the rule: what plscript built for a load, and nothing that the api-server would
@@ -215,6 +218,61 @@ func TestStoreDeletesWhatIsMeant(t *testing.T) {
 			}
 			if there := m.find(t, registry.Pod, "ns", "a", &live); there == c.direct {
 				t.Errorf("it is there: %v", there)
+			}
+		})
+	}
+}
+
+// TestStoreLeavesPodsTheirGracePeriod: a step's delete makes a pod terminate as the api-server would; its kubelet's then
+// removes it, and no other delete does.
+func TestStoreLeavesPodsTheirGracePeriod(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		grace *int64
+		phase corev1.PodPhase
+		stays int64 // seconds; 0 if it goes at once
+	}{
+		"as asked":        {new(int64(7)), corev1.PodRunning, 7},
+		"the default":     {nil, corev1.PodRunning, 30},
+		"less than none":  {new(int64(-1)), corev1.PodRunning, 1},
+		"none":            {new(int64(0)), corev1.PodRunning, 0},
+		"it is over":      {new(int64(7)), corev1.PodSucceeded, 0},
+		"it has not been": {new(int64(7)), corev1.PodPending, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory(t)
+			w, api := storeWriter(t, m, true)
+			p := podOn("ns", "a")
+			p.Spec.TerminationGracePeriodSeconds = c.grace
+			perform(t, w, create(p))
+			var live corev1.Pod
+			m.find(t, registry.Pod, "ns", "a", &live)
+			live.Status.Phase = c.phase
+			m.put(t, registry.Pod.Key("ns", "a"), registry.Pod.GVK, &live)
+			gone := runtime.Op{Verb: runtime.VerbDelete, Priority: runtime.PriorityBulk, Object: pod("a")}
+			perform(t, w, gone)
+			live = corev1.Pod{}
+			if there := m.find(t, registry.Pod, "ns", "a", &live); there != (c.stays > 0) {
+				t.Fatalf("it is there: %v", there)
+			}
+			if c.stays == 0 {
+				return
+			}
+			at := metav1.NewTime(time.Unix(1e9+c.stays, 0))
+			if live.DeletionTimestamp == nil || !live.DeletionTimestamp.Equal(&at) || *live.DeletionGracePeriodSeconds != c.stays || live.Generation != 2 {
+				t.Errorf("%+v", live.ObjectMeta)
+			}
+			gone.Object.SetUID(live.UID)
+			gone.Object.SetLabels(map[string]string{runtime.LabelRun: "r1"})
+			perform(t, w, gone)
+			if len(api.log()) != 1 {
+				t.Errorf("the api-server was asked %q, want to judge the second delete", api.log())
+			}
+			gone.Priority = runtime.PriorityControl
+			perform(t, w, gone)
+			if m.find(t, registry.Pod, "ns", "a", &live) || len(api.log()) != 1 {
+				t.Errorf("its kubelet cannot end it; the api-server was asked %q", api.log())
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -16,6 +17,9 @@ import (
 
 // connections share the requests. Two keep a lock of one from being the limit, and more cost more wake-ups than they save.
 const connections = 2
+
+// window is how many bytes of answers may be under way. A fixed one spares the pings by which gRPC would find its own.
+const window = 1 << 20
 
 // Item is one stored object.
 type Item struct {
@@ -42,23 +46,26 @@ type Client struct {
 	conns []*grpc.ClientConn
 	kv    []pb.KVClient
 	admin pb.MaintenanceClient
-	turn  chan int
+	turn  atomic.Uint64
 }
 
 // Dial returns a client for an endpoint as gRPC names it ("unix:///run/etcd.sock"). It connects with the first request.
 func Dial(endpoint string) (*Client, error) {
-	c := &Client{turn: make(chan int, connections)}
+	c := &Client{}
 	for i := range connections {
 		conn, err := grpc.NewClient(endpoint,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			// Two clients of equal configuration must not share a connection, and a list has no useful bound.
 			grpc.WithUserAgent(fmt.Sprintf("plscript-store-%d", i)),
+			// What a call would otherwise keep for a second try, look up or measure on its way: the writer tries again by
+			// itself, and the other end of the connection is on this machine.
+			grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0),
+			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.WaitForReady(true)))
 		if err != nil {
 			return nil, fmt.Errorf("etcd: %w", err)
 		}
 		c.conns, c.kv = append(c.conns, conn), append(c.kv, pb.NewKVClient(conn))
-		c.turn <- i
 	}
 	c.admin = pb.NewMaintenanceClient(c.conns[0])
 	return c, nil
@@ -72,10 +79,8 @@ func (c *Client) Close() {
 }
 
 // next is the connection whose turn it is.
-func (c *Client) next() pb.KVClient {
-	i := <-c.turn
-	c.turn <- i
-	return c.kv[i]
+func (c *Client) next() int {
+	return int(c.turn.Add(1) % connections)
 }
 
 // Get returns the object under key; false if there is none.
@@ -95,7 +100,7 @@ func (c *Client) List(ctx context.Context, prefix string) ([]Item, error) {
 }
 
 func (c *Client) get(ctx context.Context, req *pb.RangeRequest) ([]Item, error) {
-	res, err := c.next().Range(ctx, req)
+	res, err := c.kv[c.next()].Range(ctx, req)
 	if err != nil {
 		return nil, fmt.Errorf("etcd: read %s: %w", req.Key, err)
 	}
@@ -108,11 +113,11 @@ func (c *Client) get(ctx context.Context, req *pb.RangeRequest) ([]Item, error) 
 
 // Commit makes the changes and returns their revision; false if a condition does not hold and nothing was changed.
 func (c *Client) Commit(ctx context.Context, t Txn) (rev int64, ok bool, err error) {
-	res, err := c.next().Txn(ctx, t.request())
-	if err != nil {
+	var out commit
+	if err := c.conns[c.next()].Invoke(ctx, txnMethod, &t, &out, grpc.ForceCodecV2(wire{})); err != nil {
 		return 0, false, fmt.Errorf("etcd: %w", err)
 	}
-	return res.Header.Revision, res.Succeeded, nil
+	return out.rev, out.succeeded, nil
 }
 
 // Usage is how much an etcd holds.
@@ -133,7 +138,7 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 
 // Compact frees what was replaced or deleted before rev.
 func (c *Client) Compact(ctx context.Context, rev int64) error {
-	if _, err := c.next().Compact(ctx, &pb.CompactionRequest{Revision: rev}); err != nil {
+	if _, err := c.kv[c.next()].Compact(ctx, &pb.CompactionRequest{Revision: rev}); err != nil {
 		return fmt.Errorf("etcd: compact: %w", err)
 	}
 	return nil
@@ -145,22 +150,4 @@ func (c *Client) Defragment(ctx context.Context) error {
 		return fmt.Errorf("etcd: defragment: %w", err)
 	}
 	return nil
-}
-
-func (t Txn) request() *pb.TxnRequest {
-	req := &pb.TxnRequest{}
-	for _, v := range t.If {
-		req.Compare = append(req.Compare, &pb.Compare{
-			Key: []byte(v.Key), Target: pb.Compare_MOD, Result: pb.Compare_EQUAL, TargetUnion: &pb.Compare_ModRevision{ModRevision: v.Rev},
-		})
-	}
-	for _, p := range t.Put {
-		put := &pb.PutRequest{Key: []byte(p.Key), Value: p.Value}
-		req.Success = append(req.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
-	}
-	for _, key := range t.Delete {
-		del := &pb.DeleteRangeRequest{Key: []byte(key)}
-		req.Success = append(req.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: del}})
-	}
-	return req
 }

@@ -3,10 +3,12 @@ package registry
 import (
 	"maps"
 	"slices"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Complete adds to a new object what the api-server would, with the plugins that it enables by itself. A Pod is completed
@@ -68,6 +70,7 @@ func completePod(p *corev1.Pod, node *corev1.Node) error {
 	var priority int32
 	preempt := corev1.PreemptLowerPriority
 	p.Spec.Priority, p.Spec.PreemptionPolicy = &priority, &preempt
+	p.Spec.Tolerations = slices.Grow(slices.Clip(p.Spec.Tolerations), 2) // a slice of its own
 	tolerate(p, corev1.TaintNodeNotReady)
 	tolerate(p, corev1.TaintNodeUnreachable)
 	if node == nil {
@@ -92,7 +95,7 @@ func tolerate(p *corev1.Pod, taint string) {
 		}
 	}
 	seconds := int64(300)
-	p.Spec.Tolerations = append(slices.Clip(p.Spec.Tolerations), corev1.Toleration{
+	p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{
 		Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
 	})
 }
@@ -103,4 +106,25 @@ func with(base, more map[string]string) map[string]string {
 	maps.Copy(out, base)
 	maps.Copy(out, more)
 	return out
+}
+
+// Terminate makes a Pod that is deleted one on its way out, and reports whether it has time for that: if not, it goes at
+// once (k8s.io/apiserver, pkg/registry/rest, BeforeDelete; pkg/registry/core/pod, podStrategy.CheckGracefulDelete).
+func Terminate(p *corev1.Pod, now time.Time) bool {
+	grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	if own := p.Spec.TerminationGracePeriodSeconds; own != nil {
+		grace = *own
+	}
+	if grace < 0 {
+		grace = 1
+	}
+	if grace == 0 || p.Spec.NodeName == "" || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+		return false
+	}
+	at := metav1.NewTime(now.Add(time.Duration(grace) * time.Second).Truncate(time.Second))
+	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, &grace
+	if p.Generation > 0 {
+		p.Generation++
+	}
+	return true
 }

@@ -14,6 +14,10 @@ const maxRemembered = 1 << 16
 func (k Kind) valid(obj Object) bool {
 	var meta metav1.Object = obj
 	known := good.have(obj)
+	if known && len(obj.GetOwnerReferences())+len(obj.GetManagedFields()) == 0 && obj.GetGeneration() >= 0 {
+		// Only where it is and what it is called is left, and nobody reads what is said about a wrong name.
+		return len(k.name(obj.GetName(), false)) == 0 && obj.GetName() != "" && k.housed(obj.GetNamespace())
+	}
 	if known {
 		// What is left is of this object alone.
 		meta = &metav1.ObjectMeta{
@@ -28,6 +32,14 @@ func (k Kind) valid(obj Object) bool {
 		good.remember(obj)
 	}
 	return true
+}
+
+// housed reports whether a new object may be in the namespace.
+func (k Kind) housed(namespace string) bool {
+	if !k.Namespaced {
+		return namespace == ""
+	}
+	return namespace != "" && len(validation.ValidateNamespaceName(namespace, false)) == 0
 }
 
 // good are the labels and annotations' names that were valid on an object: matching their patterns is a fifth of what a

@@ -98,7 +98,9 @@ func (k Kind) Encode(obj Object) ([]byte, error) {
 		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as in what a client decodes
 	}()
 	var b bytes.Buffer
-	if err := codec.Encode(obj, &b); err != nil {
+	alloc := k8sruntime.AllocatorPool.Get().(*k8sruntime.Allocator)
+	defer k8sruntime.AllocatorPool.Put(alloc)
+	if err := codec.EncodeWithAllocator(obj, &b, alloc); err != nil {
 		return nil, fmt.Errorf("encode %s %s: %w", k.GVK.Kind, obj.GetName(), err)
 	}
 	return b.Bytes(), nil
@@ -130,7 +132,8 @@ func (k Kind) New(obj Object, now time.Time) error {
 type Identity struct {
 	UID      types.UID
 	Labels   map[string]string
-	Deleting bool // waits for something: a finalizer, or its grace period
+	Held     bool // by a finalizer
+	Deleting bool // was deleted, and waits for a finalizer or the end of its grace period
 }
 
 // IdentityOf reads the identity of a stored object.
@@ -147,7 +150,7 @@ func (k Kind) IdentityOf(raw []byte) (Identity, error) {
 		return Identity{}, err
 	}
 	return Identity{
-		UID: obj.GetUID(), Labels: obj.GetLabels(), Deleting: obj.GetDeletionTimestamp() != nil || len(obj.GetFinalizers()) > 0,
+		UID: obj.GetUID(), Labels: obj.GetLabels(), Held: len(obj.GetFinalizers()) > 0, Deleting: obj.GetDeletionTimestamp() != nil,
 	}, nil
 }
 

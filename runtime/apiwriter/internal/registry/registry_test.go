@@ -181,3 +181,35 @@ func TestWebhooksSee(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesAreChecked: whatever the api-server would refuse is left to it, on the first object with some labels and on the
+// next, of which less has to be looked at.
+func TestNamesAreChecked(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		for name, tt := range map[string]struct {
+			kind Kind
+			meta metav1.ObjectMeta
+			good bool
+		}{
+			"good":                  {Pod, metav1.ObjectMeta{Namespace: "ns", Name: "a-0"}, true},
+			"good, cluster-wide":    {Node, metav1.ObjectMeta{Name: "node-0"}, true},
+			"upper case":            {Pod, metav1.ObjectMeta{Namespace: "ns", Name: "A-0"}, false},
+			"no name":               {Pod, metav1.ObjectMeta{Namespace: "ns"}, false},
+			"no namespace":          {Pod, metav1.ObjectMeta{Name: "a-0"}, false},
+			"a bad namespace":       {Pod, metav1.ObjectMeta{Namespace: "n.s", Name: "a-0"}, false},
+			"needless namespace":    {Node, metav1.ObjectMeta{Namespace: "ns", Name: "node-0"}, false},
+			"a negative generation": {Pod, metav1.ObjectMeta{Namespace: "ns", Name: "a-0", Generation: -1}, false},
+			"a broken owner":        {Pod, metav1.ObjectMeta{Namespace: "ns", Name: "a-0", OwnerReferences: []metav1.OwnerReference{{Name: "x"}}}, false},
+		} {
+			tt.meta.Labels, tt.meta.Annotations = map[string]string{"app": "names"}, map[string]string{"plscript.dev/names": "x y"}
+			var obj Object = &corev1.Pod{ObjectMeta: tt.meta}
+			if tt.kind.GVK == Node.GVK {
+				obj = &corev1.Node{ObjectMeta: tt.meta}
+			}
+			if err := tt.kind.New(obj, time.Now()); (err == nil) != tt.good {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}

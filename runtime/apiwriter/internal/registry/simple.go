@@ -1,7 +1,7 @@
 package registry
 
 import (
-	"slices"
+	"iter"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -23,21 +23,33 @@ func simple(p *corev1.Pod) bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(containers(p), func(c corev1.Container) bool {
+	for c := range containers(p) {
 		sc := c.SecurityContext
-		return len(c.Resources.Claims) > 0 || sc != nil && (sc.AppArmorProfile != nil || sc.SeccompProfile != nil)
-	})
+		if len(c.Resources.Claims) > 0 || sc != nil && (sc.AppArmorProfile != nil || sc.SeccompProfile != nil) {
+			return false
+		}
+	}
+	return true
 }
 
-func containers(p *corev1.Pod) []corev1.Container {
-	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
+// containers are all of the pod, in place: they are large.
+func containers(p *corev1.Pod) iter.Seq[*corev1.Container] {
+	return func(yield func(*corev1.Container) bool) {
+		for _, list := range [...][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // qosClass is the pod's quality of service where it takes no sums to know it (pkg/apis/core/v1/helper/qos, ComputePodQOS):
 // no container with resources is BestEffort, and one with and one without limits is Burstable.
 func qosClass(p *corev1.Pod) (class corev1.PodQOSClass, known bool) {
 	some, unlimited := false, false
-	for _, c := range containers(p) {
+	for c := range containers(p) {
 		some = some || asks(c.Resources.Requests) || asks(c.Resources.Limits)
 		unlimited = unlimited || !asks(c.Resources.Limits)
 	}
