@@ -73,13 +73,18 @@ func (i Info) ValidateURL() string { return "https://" + localhost(i.Ports.Webho
 
 func (i Info) logFile(process string) string { return filepath.Join(i.Dir, process+".log") }
 
-// Env returns shell lines that point other programs at the sandbox.
+// Env returns shell lines that point other programs at the sandbox: PILOT_ADDRESS and the like are the first istiod's,
+// PILOT_ADDRESSES those of all, with commas between them.
 func (i Info) Env() []string {
+	list := func(addresses []string) string { return shellQuote(strings.Join(addresses, ",")) }
 	return []string{
 		"export KUBECONFIG=" + shellQuote(i.Kubeconfig()),
 		"export PILOT_ADDRESS=" + shellQuote(i.XDSAddress()),
 		"export PILOT_SECURE_ADDRESS=" + shellQuote(i.SecureXDSAddress()),
 		"export PILOT_MONITORING_ADDRESS=" + shellQuote(i.MonitoringAddress()),
+		"export PILOT_ADDRESSES=" + list(i.XDSAddresses()),
+		"export PILOT_SECURE_ADDRESSES=" + list(i.SecureXDSAddresses()),
+		"export PILOT_MONITORING_ADDRESSES=" + list(i.MonitoringAddresses()),
 	}
 }
 

@@ -147,6 +147,7 @@ func (c *Cluster) Read(r runtime.Readings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r["pods.ready"] = int64(c.state.podsReady)
+	r["pods.terminating"] = int64(c.state.podsTerminating)
 	r["endpoints.desired"] = int64(c.state.endpointsDesired)
 	r["endpoints.ready"] = int64(c.state.endpointsReady)
 }

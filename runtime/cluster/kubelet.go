@@ -58,7 +58,7 @@ func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod, e *effects) 
 	p.ready = ready(obj)
 	p.terminating = obj.DeletionTimestamp != nil
 	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] == ""
-	if ip, err := netip.ParseAddr(p.ip); err == nil && p.node != "" && !obj.Spec.HostNetwork {
+	if ip, err := netip.ParseAddr(p.ip); err == nil && p.node != "" && !p.done && !obj.Spec.HostNetwork {
 		c.state.node(p.node).take(ip, p)
 	}
 	c.joinServices(ns, p)
@@ -78,10 +78,7 @@ func (c *Cluster) forgetPod(p *pod, e *effects) {
 	}
 	delete(c.state.namespace(p.namespace).pods, p.name)
 	c.state.settled(p.key())
-	if p.told && c.cfg.Pods != nil {
-		key := p.key()
-		e.call(func() { c.cfg.Pods.PodGone(key) })
-	}
+	c.tellGone(p, e)
 }
 
 // leaveNode frees the pod's address. Pods that were to get it are looked at again, after everyone has been told that the
@@ -112,6 +109,9 @@ func (c *Cluster) addCounts(p *pod, by int) {
 	if p.counts() {
 		c.state.podsReady += by
 	}
+	if p.terminating && !p.done && c.isOwn(p.labels) {
+		c.state.podsTerminating += by
+	}
 	for s := range p.services {
 		n := by * s.addresses(p)
 		s.desired += n
@@ -137,20 +137,6 @@ func (c *Cluster) runPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effect
 			c.planFlaps(p)
 		}
 	}
-}
-
-// endPod deletes a terminating pod for good: its containers take no time to stop.
-func (c *Cluster) endPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
-	if g := obj.DeletionGracePeriodSeconds; p.deleting || g != nil && *g == 0 {
-		return // with no time to stop, the api-server removes the pod by itself
-	}
-	p.deleting = true
-	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.name, UID: p.uid, Labels: obj.Labels}}
-	e.submit(runtime.Op{Verb: runtime.VerbDelete, Object: gone, Done: func(res runtime.Result) {
-		if c.failed(ctx, "the end of a pod", gone, res) {
-			c.revisitLater(ctx, p)
-		}
-	}})
 }
 
 // startPod writes the status of a pod whose containers have just become ready.

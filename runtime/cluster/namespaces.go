@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/plscript/plscript/runtime"
 )
@@ -72,27 +73,41 @@ func (c *Cluster) ensureAccount(ctx context.Context, namespace string, try int) 
 
 // endNamespace empties a terminating namespace and lets it go.
 func (c *Cluster) endNamespace(ctx context.Context, obj *corev1.Namespace, try int) {
-	again := func(ctx context.Context) {
-		c.mu.Lock()
-		ns := c.state.namespaces[obj.Name]
-		there := ns != nil && ns.uid == obj.UID
-		c.mu.Unlock()
-		if there {
-			c.endNamespace(ctx, obj, try+1)
+	again := func(try int) chore {
+		return func(ctx context.Context) {
+			if ns, _ := c.pods(obj.Name); ns == obj.UID {
+				c.endNamespace(ctx, obj, try)
+			}
 		}
 	}
+	_, pods := c.pods(obj.Name)
 	if err := c.cfg.Drainer.Drain(ctx, obj.Name); err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case pods > 0 && c.cfg.Kubelet.StopP50 > 0:
+			c.later(1, again(try)) // they have been told to stop, and take their time
+		default:
 			c.cfg.Log.Warn("a namespace cannot be emptied yet", "namespace", obj.Name, "err", err)
-			c.later(try, again)
+			c.later(try, again(try+1))
 		}
 		return
 	}
 	c.change(ctx, func(e *effects) {
 		e.submit(runtime.Op{Verb: runtime.VerbFinalize, Object: obj.DeepCopy(), Done: func(res runtime.Result) {
 			if c.failed(ctx, "the end of a namespace", obj, res) {
-				c.later(try, again)
+				c.later(try, again(try+1))
 			}
 		}})
 	})
+}
+
+// pods returns the uid of a namespace, "" if it is gone, and how many pods are in it.
+func (c *Cluster) pods(namespace string) (types.UID, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ns := c.state.namespaces[namespace]
+	if ns == nil {
+		return "", 0
+	}
+	return ns.uid, len(ns.pods)
 }

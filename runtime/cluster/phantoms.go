@@ -3,10 +3,12 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
@@ -102,7 +104,7 @@ func (w *phantoms) carryOut(ctx context.Context, op phantomOp) {
 	case *corev1.Node:
 		w.node(ctx, op.Verb, obj)
 	case *corev1.Pod:
-		if err := w.pod(ctx, op.Verb, obj); err != nil {
+		if err := w.pod(ctx, op.Op, obj); err != nil {
 			res = runtime.Result{Fate: runtime.FateFailed, Err: err}
 		}
 	case *corev1.Namespace:
@@ -121,7 +123,8 @@ func (w *phantoms) node(ctx context.Context, verb runtime.Verb, obj *corev1.Node
 	w.c.nodeSeen(ctx, obj)
 }
 
-func (w *phantoms) pod(ctx context.Context, verb runtime.Verb, obj *corev1.Pod) error {
+func (w *phantoms) pod(ctx context.Context, op runtime.Op, obj *corev1.Pod) error {
+	verb := op.Verb
 	live, err := w.get(obj.Namespace, obj.Name)
 	switch {
 	case verb == runtime.VerbCreate && err == nil:
@@ -131,8 +134,11 @@ func (w *phantoms) pod(ctx context.Context, verb runtime.Verb, obj *corev1.Pod) 
 		w.own(live)
 	case err != nil:
 		return nil // it is gone: there is nothing to delete, and nobody to hear of its status
-	case verb == runtime.VerbDelete:
+	case verb == runtime.VerbDelete && (op.Priority == runtime.PriorityControl || value(live.Spec.TerminationGracePeriodSeconds) == 0):
 		return w.drop(ctx, live)
+	case verb == runtime.VerbDelete:
+		at := metav1.NewTime(w.c.cfg.Clock.Now().Add(time.Duration(*live.Spec.TerminationGracePeriodSeconds) * time.Second))
+		live.DeletionTimestamp, live.DeletionGracePeriodSeconds = &at, live.Spec.TerminationGracePeriodSeconds
 	default:
 		live.Status = *obj.Status.DeepCopy()
 	}

@@ -99,6 +99,11 @@ func lastAddress(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
+// runningConditions are those that a kubelet reports of a pod that runs, all true.
+var runningConditions = []corev1.PodConditionType{
+	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
+}
+
 // runningStatus is the status of a pod all of whose containers are ready, as a kubelet writes it. It keeps what the
 // api-server has set (the QoS class).
 func runningStatus(p *corev1.Pod, hostIP, ip string, now metav1.Time) corev1.PodStatus {
@@ -109,13 +114,11 @@ func runningStatus(p *corev1.Pod, hostIP, ip string, now metav1.Time) corev1.Pod
 	if hostIP != "" {
 		st.HostIP, st.HostIPs = hostIP, []corev1.HostIP{{IP: hostIP}}
 	}
-	st.Conditions = nil
-	for _, t := range []corev1.PodConditionType{
-		corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
-	} {
-		st.Conditions = append(st.Conditions, corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: now})
+	st.Conditions = make([]corev1.PodCondition, len(runningConditions))
+	for i, t := range runningConditions {
+		st.Conditions[i] = corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: now}
 	}
-	st.InitContainerStatuses, st.ContainerStatuses = nil, nil
+	st.InitContainerStatuses, st.ContainerStatuses = nil, make([]corev1.ContainerStatus, 0, len(p.Spec.Containers))
 	for i := range p.Spec.InitContainers {
 		ct := &p.Spec.InitContainers[i]
 		if ct.RestartPolicy != nil && *ct.RestartPolicy == corev1.ContainerRestartPolicyAlways {

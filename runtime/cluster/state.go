@@ -16,6 +16,7 @@ type state struct {
 	namespaces map[string]*namespace
 
 	podsReady        int
+	podsTerminating  int // own ones that still run
 	endpointsDesired int
 	endpointsReady   int
 
@@ -83,10 +84,14 @@ type pod struct {
 	born       bool // was ready when it was first seen and has not changed since: the mesh is being loaded
 	population bool // belongs to the run's desired set
 	told       bool // PodRunning was called
+	over       bool // and PodGone
 	writing    bool // the fake kubelet's status is under way
-	deleting   bool // the fake kubelet's delete is under way
+	stopped    bool // its containers have ended
+	deleting   bool // the fake kubelet's last writes are under way
 	failures   int  // of the fake kubelet's writes
 
+	stopAt  time.Time  // when its containers have stopped; zero until its kubelet has seen that it is terminating
+	killed  bool       // because its grace period is over
 	startAt time.Time  // when its containers are ready; zero until its kubelet has seen it
 	flaps   *rand.Rand // when it ceases to be ready; nil while nothing is planned
 

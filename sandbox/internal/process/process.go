@@ -67,6 +67,20 @@ func LaunchDetached(spec Spec) (*Process, error) {
 	return launch(spec, detach, (*exec.Cmd).Start)
 }
 
+// Alive reports whether the process runs. Of a child it is known without a look at the system's list of processes, which is
+// dear for one with as many threads as an api-server.
+func (p *Process) Alive() bool {
+	if p.reaped == nil {
+		return p.ID.Alive()
+	}
+	select {
+	case <-p.reaped:
+		return false
+	default:
+		return true
+	}
+}
+
 // Exit says how the process ended ("exit status 1", "signal: killed"), or is empty when that is not known.
 func (p *Process) Exit() string {
 	if p.reaped == nil {
