@@ -23,6 +23,7 @@ func All() Catalog {
 		define[connect]("connect", "connect.cue", connectCUE),
 		define[createNamespaces]("createNamespaces", "create_namespaces.cue", createNamespacesCUE),
 		define[createNodes]("createNodes", "create_nodes.cue", createNodesCUE),
+		define[demandAddresses]("demandAddresses", "demand_addresses.cue", demandAddressesCUE),
 		define[deleteObjects]("delete", "delete.cue", deleteCUE),
 		define[disconnect]("disconnect", "disconnect.cue", disconnectCUE),
 		define[inject]("inject", "inject.cue", injectCUE),

@@ -170,18 +170,22 @@ func podObject(pod *runtime.Pod, injection runtime.Injection) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pod.Name(), Namespace: app.Namespace.Name, Labels: maps.Clone(podLabels(app, injection)), Annotations: annotations,
 		},
-		Spec: stablePod(pod, podSpec(pod.Node().Name, app.Account, containers...)),
+		Spec: stablePod(pod, podSpec(pod.Node(), app.Account, containers...)),
 	}
 }
 
-// podSpec is a pod bound to a node, as the scheduler would leave it.
-func podSpec(node, account string, containers ...corev1.Container) corev1.PodSpec {
-	no, zero := false, int64(0)
-	return corev1.PodSpec{
-		NodeName: node, ServiceAccountName: account, AutomountServiceAccountToken: &no, TerminationGracePeriodSeconds: &zero,
+// podSpec is a pod bound to a node, as the scheduler would leave it; on nil it is bound to none.
+func podSpec(node *runtime.Node, account string, containers ...corev1.Container) corev1.PodSpec {
+	no, grace := false, int64(0)
+	s := corev1.PodSpec{
+		ServiceAccountName: account, AutomountServiceAccountToken: &no, TerminationGracePeriodSeconds: &grace,
 		Containers:  containers,
 		Tolerations: []corev1.Toleration{{Key: runtime.LabelClass, Operator: corev1.TolerationOpExists}},
 	}
+	if node != nil {
+		s.NodeName, grace = node.Name, int64(node.GracePeriod/time.Second)
+	}
+	return s
 }
 
 func container(name, image string) corev1.Container {

@@ -76,15 +76,16 @@ func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
 }
 
 func (a *createNamespaces) Plan(ctx context.Context, p *runtime.Planner) error {
-	return p.Do(a.intents(ctx, p.Mesh, time.Time{}))
+	return p.Do(a.intents(ctx, p.Mesh, time.Time{}, alone))
 }
 
 func (a *createNamespaces) Run(ctx context.Context, env *runtime.Env) error {
-	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now()))
+	return env.Execute(ctx, a.intents(ctx, env.Mesh, env.Clock.Now(), env.Choose))
 }
 
-func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now time.Time) runtime.Intents {
+func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now time.Time, choose chooser) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
+		f := &filler{createNamespaces: a, mesh: m, now: now, choose: choose, yield: yield}
 		// All namespaces come first, so that only once everything has to wait for one to be there.
 		batch := a.Count
 		if a.GracePeriod > 0 {
@@ -94,12 +95,12 @@ func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now tim
 			if from > 0 && !yield(runtime.Intent{Pause: a.GracePeriod.Std()}, nil) {
 				return
 			}
-			made, ok := a.namespaces(m, from, batch, yield)
+			made, ok := f.namespaces(from, batch)
 			if !ok {
 				return
 			}
 			for _, ns := range made {
-				if !a.contents(ctx, m, ns, now, yield) {
+				if !f.contents(ctx, ns) {
 					return
 				}
 			}
@@ -107,52 +108,89 @@ func (a *createNamespaces) intents(ctx context.Context, m *runtime.Mesh, now tim
 	}
 }
 
+// filler makes namespaces and what is in them. Another step may have planned the end of any of it by then: of that it makes
+// no more. Its methods report whether to go on.
+type filler struct {
+	*createNamespaces
+	mesh   *runtime.Mesh
+	now    time.Time
+	choose chooser
+	yield  func(runtime.Intent, error) bool
+}
+
 // namespaces yields count namespaces, of which nothing that follows may be written before they are there.
-func (a *createNamespaces) namespaces(m *runtime.Mesh, from, count int, yield func(runtime.Intent, error) bool) (made []*runtime.Namespace, ok bool) {
+func (f *filler) namespaces(from, count int) (made []*runtime.Namespace, ok bool) {
 	for i := from; i < from+count; i++ {
-		ns, err := m.AddNamespace(numbered(cmp.Or(a.Name, "mesh"), i, a.Count), i)
-		if err != nil {
-			yield(runtime.Intent{}, err)
-			return nil, false
-		}
-		ns.Injecting = injecting(a.Labels)
-		made = append(made, ns)
-		create := runtime.Intent{
-			Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: i == from+count-1,
-			Build: func() runtime.Object { return namespaceObject(ns, a.Labels, a.Waypoint, a.ambient()) },
-		}
-		if !yield(create, nil) {
+		ok := f.choose.each(f.yield, func() ([]runtime.Intent, error) {
+			ns, err := f.mesh.AddNamespace(numbered(cmp.Or(f.Name, "mesh"), i, f.Count), i)
+			if err != nil {
+				return nil, err
+			}
+			ns.Injecting = injecting(f.Labels)
+			made = append(made, ns)
+			return []runtime.Intent{{
+				Verb: runtime.VerbCreate, Kind: "Namespace", Name: ns.Name, Barrier: i == from+count-1,
+				Build: func() runtime.Object { return namespaceObject(ns, f.Labels, f.Waypoint, f.ambient()) },
+			}}, nil
+		})
+		if !ok {
 			return nil, false
 		}
 	}
 	return made, true
 }
 
-// contents yields what is in one namespace, and reports whether to go on.
-func (a *createNamespaces) contents(ctx context.Context, m *runtime.Mesh, ns *runtime.Namespace, now time.Time, yield func(runtime.Intent, error) bool) bool {
+// contents yields what is in one namespace. Up to each pause all services come before all pods, as a Deployment finds the
+// Service of its app: istiod looks at every pod of a namespace again when a Service comes to it.
+func (f *filler) contents(ctx context.Context, ns *runtime.Namespace) bool {
 	accounts := map[string]bool{"default": true} // which the cluster makes itself
 	var pause ir.Duration                        // that the copy before asks for
-	for _, spec := range a.Apps {
+	var apps []plannedApp                        // whose pods are still to come
+	for _, spec := range f.Apps {
 		if sa := spec.ServiceAccount; !accounts[sa] {
 			accounts[sa] = true
-			if !yield(serviceAccountIntent(ns, sa), nil) {
+			if !f.choose.each(f.yield, func() ([]runtime.Intent, error) { return f.account(ns, sa), nil }) {
 				return false
 			}
 		}
 		for j := range spec.Replicas {
-			if pause > 0 && !yield(runtime.Intent{Pause: pause.Std()}, nil) {
-				return false
-			}
-			pause = spec.GracePeriod
-			app := a.addApp(m, ns, spec, j)
-			for in, err := range a.appIntents(ctx, m, app, spec, now) {
-				if !yield(in, err) || err != nil {
+			if pause > 0 {
+				if !f.pods(apps) || !f.yield(runtime.Intent{Pause: pause.Std()}, nil) {
 					return false
 				}
+				apps = apps[:0]
 			}
+			pause = spec.GracePeriod
+			app := plannedApp{pods: spec.Pods}
+			if !f.choose.each(f.yield, func() (in []runtime.Intent, err error) {
+				if app.App = f.addApp(f.mesh, ns, spec, j); app.App != nil {
+					in, err = f.surroundings(ctx, app.App, spec)
+				}
+				return in, err
+			}) {
+				return false
+			}
+			if app.App == nil {
+				return true
+			}
+			apps = append(apps, app)
 		}
 	}
-	return true
+	return f.pods(apps)
+}
+
+// account is a ServiceAccount, if there is a namespace for it.
+func (f *filler) account(ns *runtime.Namespace, name string) []runtime.Intent {
+	if !f.mesh.HasNamespace(ns) {
+		return nil
+	}
+	return []runtime.Intent{serviceAccountIntent(ns, name)}
+}
+
+// plannedApp is a copy of an app and how many pods it gets.
+type plannedApp struct {
+	*runtime.App
+	pods int
 }
 
 // addApp plans one copy of an app.
@@ -189,32 +227,40 @@ func (a *createNamespaces) ambient() bool {
 	return a.Waypoint != ""
 }
 
-// appIntents are the Service of an app, what its type needs besides, and its pods with the nodes they need; or what
-// stands for an app outside of the cluster.
-func (a *createNamespaces) appIntents(ctx context.Context, m *runtime.Mesh, app *runtime.App, spec appSpec, now time.Time) runtime.Intents {
-	return func(yield func(runtime.Intent, error) bool) {
+// surroundings are the Service of an app and what its type needs besides, or what stands for an app outside of the cluster.
+func (f *filler) surroundings(ctx context.Context, app *runtime.App, spec appSpec) (out []runtime.Intent, err error) {
+	if app.Type.InCluster() {
+		return append([]runtime.Intent{serviceIntent(app, spec.ServiceLabels)}, typeIntents(app)...), nil
+	}
+	for in, err := range outsideIntents(ctx, f.mesh, app, spec.ServiceLabels, f.machine) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, in)
+	}
+	return out, nil
+}
+
+// pods yields the pods of the apps, with the nodes that they need.
+func (f *filler) pods(apps []plannedApp) bool {
+	for _, app := range apps {
 		if !app.Type.InCluster() {
-			outsideIntents(ctx, m, app, spec.ServiceLabels, a.machine)(yield)
-			return
+			continue
 		}
-		for _, in := range append([]runtime.Intent{serviceIntent(app, spec.ServiceLabels)}, typeIntents(app)...) {
-			if !yield(in, nil) {
-				return
+		another := func() ([]runtime.Intent, error) {
+			pod, added, err := f.mesh.AddPod(app.App)
+			if err != nil || pod == nil {
+				return nil, err
 			}
+			return podIntents(pod, added, podSettings{}, f.now), nil
 		}
-		for range spec.Pods {
-			pod, added, err := m.AddPod(app)
-			if err != nil {
-				yield(runtime.Intent{}, err)
-				return
-			}
-			for _, in := range podIntents(pod, added, podSettings{}, now) {
-				if !yield(in, nil) {
-					return
-				}
+		for range app.pods {
+			if !f.choose.each(f.yield, another) {
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // numbered is name, or name-i if there are several.

@@ -142,8 +142,10 @@ func namespaceGone(m *runtime.Mesh, ns *runtime.Namespace) []runtime.Intent {
 		return &corev1.Namespace{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: ns.Name},
 		}
-	}}
-	for _, pod := range m.RemoveNamespace(ns.Name) {
+	}, Change: func() runtime.Change { return runtime.NamespaceRemoval(ns.Name) }}
+	pods := m.RemoveNamespace(ns.Name)
+	in.Pods = int64(len(pods))
+	for _, pod := range pods {
 		if class, ok := pod.App.Type.ProxyClass(); ok {
 			in.Forget = append(in.Forget, runtime.ProxyKey{Class: class, Key: pod.Key()})
 		}

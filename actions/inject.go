@@ -48,6 +48,6 @@ func (a *inject) pod(name string) *corev1.Pod {
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: a.Namespace, Labels: labels, Annotations: maps.Clone(a.Annotations)},
-		Spec:       podSpec("", "default", containers...),
+		Spec:       podSpec(nil, "default", containers...),
 	}
 }

@@ -47,7 +47,7 @@ func TestWaysOfInjection(t *testing.T) {
 	} {
 		m := runtime.NewMesh(1, true)
 		a := &createNamespaces{Count: 1, Labels: c.labels, Apps: []appSpec{sidecars("web", c.app, podSettings{Inject: c.said})}}
-		for in, err := range a.intents(t.Context(), m, time.Time{}) {
+		for in, err := range a.intents(t.Context(), m, time.Time{}, alone) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestLaterPods(t *testing.T) {
 		{podSettings{Inject: runtime.InjectNone}, podSettings{Inject: runtime.InjectDirect, CSR: &yes}, runtime.InjectDirect, true},
 	} {
 		m := runtime.NewMesh(1, true)
-		for range (&createNamespaces{Count: 1, Apps: []appSpec{sidecars("web", runtime.AppSidecar, c.app)}}).intents(t.Context(), m, time.Time{}) {
+		for range (&createNamespaces{Count: 1, Apps: []appSpec{sidecars("web", runtime.AppSidecar, c.app)}}).intents(t.Context(), m, time.Time{}, alone) {
 		}
 		var got []runtime.Intent
 		for in, err := range (&scale{To: ptr(2), podSettings: c.step}).intents(t.Context(), m, time.Time{}, alone) {

@@ -125,6 +125,6 @@ func ztunnelPod(n *runtime.Node, name string) *corev1.Pod {
 			Name: name, Namespace: istioSystem, Labels: maps.Clone(ztunnelLabels),
 			Annotations: map[string]string{runtime.AnnotationIP: n.AgentIP()},
 		},
-		Spec: podSpec(n.Name, "ztunnel", container("istio-proxy", "istio/ztunnel")),
+		Spec: podSpec(n, "ztunnel", container("istio-proxy", "istio/ztunnel")),
 	}
 }

@@ -52,7 +52,7 @@ func (f *keptFile) Close() error {
 }
 
 // looked runs steps against istiod's pages and returns the files that they leave.
-func looked(t *testing.T, pages runtime.Pages, steps ...runtime.Action) (out *runtime.Outcome, files map[string]string) {
+func looked(t *testing.T, pages []runtime.Pages, steps ...runtime.Action) (out *runtime.Outcome, files map[string]string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g, ds := runtime.Compile(t.Context(), runtimetest.Scenario(steps...), nil)
@@ -62,7 +62,7 @@ func looked(t *testing.T, pages runtime.Pages, steps ...runtime.Action) (out *ru
 		k := &kept{files: map[string]string{}}
 		out = g.Run(t.Context(), runtime.Parts{
 			RunID: "r", Clock: runtimetest.Clock{}, Writer: &runtimetest.Writer{}, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{},
-			Log: slog.New(slog.DiscardHandler), Services: runtime.Services{Pages: pages, Files: k},
+			Log: slog.New(slog.DiscardHandler), Services: runtime.Services{Istiods: pages, Files: k},
 		})
 		files = k.files
 	})
@@ -74,7 +74,7 @@ func TestProfile(t *testing.T) {
 	pages := istiodPages{
 		"/debug/pprof/profile?seconds=10": "cpu", "/debug/pprof/trace?seconds=3": "trace", "/debug/pprof/heap": "heap", "/debug/pprof/allocs?seconds=2": "allocs",
 	}
-	out, files := looked(t, pages, &profile{Kind: "cpu"}, &profile{Kind: "trace", Duration: ir.Duration(3 * time.Second)}, &profile{Kind: "heap"},
+	out, files := looked(t, []runtime.Pages{pages}, &profile{Kind: "cpu"}, &profile{Kind: "trace", Duration: ir.Duration(3 * time.Second)}, &profile{Kind: "heap"},
 		&profile{Kind: "allocs", Duration: ir.Duration(2 * time.Second)})
 	want := map[string]string{
 		"profiles/a-0-0-cpu.pb.gz": "cpu", "profiles/b-1-0-trace.trace": "trace", "profiles/c-2-0-heap.pb.gz": "heap", "profiles/d-3-0-allocs.pb.gz": "allocs",
@@ -82,7 +82,7 @@ func TestProfile(t *testing.T) {
 	if out.Exit != runtime.ExitPass || !maps.Equal(files, want) {
 		t.Errorf("exit %d, %v: %v", out.Exit, out.Err, files)
 	}
-	if out, _ := looked(t, pages, &profile{Kind: "goroutine"}); out.Exit != runtime.ExitAction || !strings.Contains(out.Err.Error(), "404") {
+	if out, _ := looked(t, []runtime.Pages{pages}, &profile{Kind: "goroutine"}); out.Exit != runtime.ExitAction || !strings.Contains(out.Err.Error(), "404") {
 		t.Errorf("without the page: exit %d, %v", out.Exit, out.Err)
 	}
 	if out, _ := looked(t, nil, &profile{Kind: "heap"}); out.Exit != runtime.ExitTarget {
@@ -96,7 +96,7 @@ func TestProfile(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
 	pages := istiodPages{"/metrics": "m", "/debug/syncz": " [1]", "/debug/mesh": "{}", "/debug/cachez?sizes=true": "plain", "/debug/syncz?proxyID=a": "{}"}
-	out, files := looked(t, pages, &snapshot{}, &snapshot{Pages: []string{"syncz", "cachez?sizes=true", "syncz?proxyID=a"}}, &snapshot{Pages: []string{}})
+	out, files := looked(t, []runtime.Pages{pages}, &snapshot{}, &snapshot{Pages: []string{"syncz", "cachez?sizes=true", "syncz?proxyID=a"}}, &snapshot{Pages: []string{}})
 	want := []string{
 		"snapshots/a-0-0/cachez.txt", "snapshots/a-0-0/mesh.json", "snapshots/a-0-0/metrics.txt", "snapshots/a-0-0/syncz.json",
 		"snapshots/b-1-0/cachez.txt", "snapshots/b-1-0/metrics.txt", "snapshots/b-1-0/syncz-0.json", "snapshots/b-1-0/syncz-2.json",
@@ -106,7 +106,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("exit %d, %v: %q", out.Exit, out.Err, got)
 	}
 	// A page that was asked for by name must be there.
-	if out, _ := looked(t, pages, &snapshot{Pages: []string{"ndsz"}}); out.Exit != runtime.ExitAction || !strings.Contains(out.Err.Error(), "ndsz") {
+	if out, _ := looked(t, []runtime.Pages{pages}, &snapshot{Pages: []string{"ndsz"}}); out.Exit != runtime.ExitAction || !strings.Contains(out.Err.Error(), "ndsz") {
 		t.Errorf("exit %d, %v", out.Exit, out.Err)
 	}
 	for page, refused := range map[string]bool{
@@ -117,6 +117,28 @@ func TestSnapshot(t *testing.T) {
 		if (len(ds) == 1) != refused {
 			t.Errorf("%s: %v", page, ds)
 		}
+	}
+}
+
+// Of several istiods each leaves its own files; one that does not answer is named.
+func TestPagesOfSeveral(t *testing.T) {
+	t.Parallel()
+	istiods := []runtime.Pages{
+		istiodPages{"/debug/pprof/heap": "heap 0", "/metrics": "m 0", "/debug/syncz": "[0]"},
+		istiodPages{"/debug/pprof/heap": "heap 1", "/metrics": "m 1", "/debug/syncz": "1"},
+	}
+	out, files := looked(t, istiods, &profile{Kind: "heap"}, &snapshot{Pages: []string{"syncz"}})
+	want := map[string]string{
+		"profiles/a-0-0-heap-istiod-0.pb.gz": "heap 0", "profiles/a-0-0-heap-istiod-1.pb.gz": "heap 1",
+		"snapshots/b-1-0/istiod-0/metrics.txt": "m 0", "snapshots/b-1-0/istiod-0/syncz.json": "[0]",
+		"snapshots/b-1-0/istiod-1/metrics.txt": "m 1", "snapshots/b-1-0/istiod-1/syncz.txt": "1",
+	}
+	if out.Exit != runtime.ExitPass || !maps.Equal(files, want) {
+		t.Errorf("exit %d, %v: %v", out.Exit, out.Err, files)
+	}
+	istiods[1] = istiodPages{}
+	if out, _ := looked(t, istiods, &profile{Kind: "heap"}); out.Exit != runtime.ExitAction || !strings.Contains(out.Err.Error(), "istiod-1") {
+		t.Errorf("exit %d, %v", out.Exit, out.Err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -33,9 +32,6 @@ type probe struct {
 func (a *probe) Check(_ context.Context, c *runtime.Checker) {
 	if a.Threshold >= a.Replicas && a.Replicas > 0 {
 		c.Errorf("threshold", "no route is measured: there are %d, and the first %d are not", a.Replicas, a.Threshold)
-	}
-	if _, _, err := net.SplitHostPort(a.Address); a.Address != "" && err != nil {
-		c.Errorf("address", "want host:port, as in \"127.0.0.1:8080\"")
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
@@ -63,15 +66,41 @@ func (a *profile) file(s *ir.Step) string {
 }
 
 func (a *profile) Run(ctx context.Context, env *runtime.Env) error {
-	if env.Pages == nil {
+	path, suffix := a.page()
+	return eachIstiod(env, func(pages runtime.Pages, istiod string) error {
+		body, err := pages.Page(ctx, path)
+		if err != nil {
+			return fmt.Errorf("profile of istiod: %w", err)
+		}
+		name := strings.TrimSuffix(a.file(env.Step), suffix)
+		if istiod != "" {
+			name += "-" + istiod
+		}
+		return writeRunFile(env.Files, name+suffix, body)
+	})
+}
+
+// eachIstiod does f for all istiods at once, with a name for what f keeps of each: "istiod-0" and so on, but "" for one
+// that is alone.
+func eachIstiod(env *runtime.Env, f func(pages runtime.Pages, istiod string) error) error {
+	if len(env.Istiods) == 0 {
 		return noPages()
 	}
-	path, _ := a.page()
-	body, err := env.Pages.Page(ctx, path)
-	if err != nil {
-		return fmt.Errorf("profile of istiod: %w", err)
+	var all errgroup.Group
+	for i, pages := range env.Istiods {
+		name := ""
+		if len(env.Istiods) > 1 {
+			name = fmt.Sprintf("istiod-%d", i)
+		}
+		all.Go(func() error {
+			err := f(pages, name)
+			if err != nil && name != "" {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return err
+		})
 	}
-	return writeRunFile(env.Files, a.file(env.Step), body)
+	return all.Wait()
 }
 
 func noPages() error {

@@ -32,25 +32,42 @@ func (r requests) load() runtime.Load {
 
 // plan counts the requests; next plans the one of a number.
 func (r requests) plan(p *runtime.Planner, next func(i int) (runtime.Intent, error)) error {
+	return r.planEach(p, single(next))
+}
+
+// planEach is plan for requests of several parts, or none.
+func (r requests) planEach(p *runtime.Planner, next func(i int) ([]runtime.Intent, error)) error {
 	if r.Rate != nil {
-		return p.Arrive(r.load(), single(next))
+		return p.Arrive(r.load(), next)
 	}
 	return p.Do(r.all(next))
 }
 
 // run makes the requests that plan counts.
 func (r requests) run(ctx context.Context, env *runtime.Env, next func(i int) (runtime.Intent, error)) error {
+	return r.runEach(ctx, env, single(next))
+}
+
+// runEach makes the requests that planEach counts.
+func (r requests) runEach(ctx context.Context, env *runtime.Env, next func(i int) ([]runtime.Intent, error)) error {
 	if r.Rate != nil {
-		return env.Arrive(ctx, r.load(), single(next))
+		return env.Arrive(ctx, r.load(), next)
 	}
 	return env.Execute(ctx, r.all(next))
 }
 
-func (r requests) all(next func(int) (runtime.Intent, error)) runtime.Intents {
+func (r requests) all(next func(int) ([]runtime.Intent, error)) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
 		for i := range r.Count {
-			if in, err := next(i); !yield(in, err) || err != nil {
+			intents, err := next(i)
+			if err != nil {
+				yield(runtime.Intent{}, err)
 				return
+			}
+			for _, in := range intents {
+				if !yield(in, nil) {
+					return
+				}
 			}
 		}
 	}

@@ -125,6 +125,21 @@ func nextWave(m *runtime.Mesh, apps [][]runtime.Place, limits []rolloutLimits, n
 // chooser carries out the choice of what to create: see [runtime.Env.Choose].
 type chooser func(func() ([]runtime.Intent, error)) ([]runtime.Intent, error)
 
+// each yields what is chosen, and reports whether to go on.
+func (c chooser) each(yield func(runtime.Intent, error) bool, choose func() ([]runtime.Intent, error)) bool {
+	intents, err := c(choose)
+	if err != nil {
+		yield(runtime.Intent{}, err)
+		return false
+	}
+	for _, in := range intents {
+		if !yield(in, nil) {
+			return false
+		}
+	}
+	return true
+}
+
 // alone is the chooser of a plan, in which nothing else happens at the same time.
 func alone(choose func() ([]runtime.Intent, error)) ([]runtime.Intent, error) { return choose() }
 

@@ -66,15 +66,8 @@ func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, choose cho
 		want = max(0, want+*a.By)
 	}
 	for range want - have {
-		intents, err := choose(func() ([]runtime.Intent, error) { return a.another(m, app, now) })
-		if err != nil {
-			yield(runtime.Intent{}, err)
+		if !choose.each(yield, func() ([]runtime.Intent, error) { return a.another(m, app, now) }) {
 			return false
-		}
-		for _, in := range intents {
-			if !yield(in, nil) {
-				return false
-			}
 		}
 	}
 	for range have - want {
@@ -89,10 +82,10 @@ func (a *scale) app(m *runtime.Mesh, app *runtime.App, now time.Time, choose cho
 	return true
 }
 
-// another plans a pod more.
+// another plans a pod more, unless another step has planned the end of the app.
 func (a *scale) another(m *runtime.Mesh, app *runtime.App, now time.Time) ([]runtime.Intent, error) {
 	pod, added, err := m.AddPod(app)
-	if err != nil {
+	if err != nil || pod == nil {
 		return nil, err
 	}
 	intents := podIntents(pod, added, a.podSettings, now)

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/plscript/plscript/lang/ir"
@@ -43,11 +44,14 @@ func (a *snapshot) Plan(_ context.Context, p *runtime.Planner) error {
 func (a *snapshot) folder(s *ir.Step) string { return "snapshots/" + stepFile(s) }
 
 func (a *snapshot) Run(ctx context.Context, env *runtime.Env) error {
-	if env.Pages == nil {
-		return noPages()
-	}
-	folder := a.folder(env.Step)
-	body, err := env.Pages.Page(ctx, "/metrics")
+	return eachIstiod(env, func(pages runtime.Pages, istiod string) error {
+		return a.keep(ctx, env, pages, path.Join(a.folder(env.Step), istiod))
+	})
+}
+
+// keep puts what one istiod says into a folder.
+func (a *snapshot) keep(ctx context.Context, env *runtime.Env, of runtime.Pages, folder string) error {
+	body, err := of.Page(ctx, "/metrics")
 	if err != nil {
 		return fmt.Errorf("istiod's metrics: %w", err)
 	}
@@ -59,7 +63,7 @@ func (a *snapshot) Run(ctx context.Context, env *runtime.Env) error {
 		pages = snapshotPages
 	}
 	for i, p := range pages {
-		body, err := env.Pages.Page(ctx, "/debug/"+p)
+		body, err := of.Page(ctx, "/debug/"+p)
 		switch {
 		case err == nil:
 		case a.Pages != nil || ctx.Err() != nil:

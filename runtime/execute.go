@@ -32,9 +32,11 @@ func (e *Env) execute(ctx context.Context, b *batch, intents Intents) error {
 }
 
 // Choose has the action choose what it will do, in one step that no other step of the run comes between, so that nobody
-// deletes a pod which it means to create before it has done so. What is not executed after all must be given to
-// [Env.Release].
-func (e *Env) Choose(choose func() ([]Intent, error)) ([]Intent, error) { return e.holds.plan(choose) }
+// deletes an object which it means to create before it has done so. What is not executed after all can be given to
+// [Env.Release]; the rest is given up when the action's Run returns.
+func (e *Env) Choose(choose func() ([]Intent, error)) ([]Intent, error) {
+	return e.holds.plan(e, choose)
+}
 
 // Release gives up what [Env.Choose] returned and was not executed. What was executed is not touched.
 func (e *Env) Release(intents []Intent) { e.holds.release(intents) }

@@ -290,6 +290,7 @@ func (r *run) once(ctx context.Context, i, j int, st *step) error {
 		Params: r.params, Stages: r.Stages, Services: r.Services, when: when, state: r.state, calls: r.calls, holds: r.holds,
 	}
 	err := st.action.Run(ctx, env)
+	r.holds.releaseAll(env)
 	if env.arrivals != nil {
 		a := env.arrivals.outcome()
 		r.mu.Lock()

@@ -5,26 +5,29 @@ import (
 	"sync/atomic"
 )
 
-// holds keeps the writes of a pod in order, and that of its namespace's end behind them, while the pod is planned, or with
-// istiod, and the writer does not know it yet.
+// holds keeps the writes of an object in order while it is planned, or with istiod, and the writer does not know it yet;
+// and the end of a namespace behind all that is being made in it.
 type holds struct {
-	planning sync.Mutex // held from the choice of a pod until its create is reserved
+	planning sync.Mutex // held from the choice of an object until its create is reserved
 
-	mu   sync.Mutex
-	pods map[heldPod]*hold
+	mu      sync.Mutex
+	objects map[heldObject]*hold
+	filling map[string]*hold // the creates that are under way in each namespace
 }
 
-type heldPod struct{ namespace, name string }
+type heldObject struct{ kind, namespace, name string }
 
-// hold is a pod that is planned or with istiod.
+// hold is an object that is planned or with istiod, or a namespace that is being filled.
 type hold struct {
-	after    []func() // what waits for it
-	reserved bool     // its create has still to be submitted
+	after []func() // what waits for it
+	owner *Env     // whose create has still to be submitted; nil for one that is with istiod
+	count int      // of creates under way
 }
 
-func newHolds() *holds { return &holds{pods: map[heldPod]*hold{}} }
+func newHolds() *holds { return &holds{objects: map[heldObject]*hold{}, filling: map[string]*hold{}} }
 
-// enter calls start, at once or when those ahead have left. A pod that gets its sidecar stays until leave.
+// enter calls start, at once or when those ahead have left. A pod that gets its sidecar stays until leave. Every intent that
+// entered has to be given to [holds.ended].
 func (h *holds) enter(in Intent, start func()) {
 	h.mu.Lock()
 	if ahead := h.ahead(in); len(ahead) > 0 {
@@ -40,12 +43,20 @@ func (h *holds) enter(in Intent, start func()) {
 		h.mu.Unlock()
 		return
 	}
-	reserved := in.createsPod() && h.pods[in.held()] != nil
+	reserved := in.creates() && h.objects[in.held()] != nil
 	switch {
 	case reserved:
-		h.pods[in.held()].reserved = false
+		h.objects[in.held()].owner = nil
 	case in.holds():
-		h.pods[in.held()] = &hold{}
+		h.objects[in.held()] = &hold{}
+	}
+	if in.fills() {
+		x := h.filling[in.Namespace]
+		if x == nil {
+			x = &hold{}
+			h.filling[in.Namespace] = x
+		}
+		x.count++
 	}
 	h.mu.Unlock()
 	start()
@@ -54,9 +65,9 @@ func (h *holds) enter(in Intent, start func()) {
 	}
 }
 
-// plan has an action choose what to do, and reserves the pods that it means to create: until their creates are submitted
-// or released, what another step has to do with these pods waits.
-func (h *holds) plan(choose func() ([]Intent, error)) ([]Intent, error) {
+// plan has an action choose what to do, and reserves for it the objects that it means to create: until their creates are
+// submitted or released, what another step has to do with these objects waits.
+func (h *holds) plan(owner *Env, choose func() ([]Intent, error)) ([]Intent, error) {
 	h.planning.Lock()
 	defer h.planning.Unlock()
 	intents, err := choose()
@@ -66,8 +77,8 @@ func (h *holds) plan(choose func() ([]Intent, error)) ([]Intent, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, in := range intents {
-		if in.createsPod() && h.pods[in.held()] == nil {
-			h.pods[in.held()] = &hold{reserved: true}
+		if in.creates() && h.objects[in.held()] == nil {
+			h.objects[in.held()] = &hold{owner: owner}
 		}
 	}
 	return intents, nil
@@ -77,8 +88,8 @@ func (h *holds) plan(choose func() ([]Intent, error)) ([]Intent, error) {
 func (h *holds) release(intents []Intent) {
 	for _, in := range intents {
 		h.mu.Lock()
-		x := h.pods[in.held()]
-		reserved := in.createsPod() && x != nil && x.reserved
+		x := h.objects[in.held()]
+		reserved := in.creates() && x != nil && x.owner != nil
 		h.mu.Unlock()
 		if reserved {
 			h.letGo(in.held())
@@ -86,24 +97,35 @@ func (h *holds) release(intents []Intent) {
 	}
 }
 
-// ahead are the pods that the intent has to wait for.
-func (h *holds) ahead(in Intent) []*hold {
-	switch {
-	case len(h.pods) == 0:
-	case in.Kind == "Pod":
-		if x := h.pods[in.held()]; x != nil && !(x.reserved && in.createsPod()) {
-			return []*hold{x}
+// releaseAll gives up every reservation of a step that has ended.
+func (h *holds) releaseAll(owner *Env) {
+	h.mu.Lock()
+	var left []heldObject
+	for k, x := range h.objects {
+		if x.owner == owner {
+			left = append(left, k)
 		}
-	case in.Kind == "Namespace" && in.Verb == VerbDelete:
-		var out []*hold
-		for k, x := range h.pods {
-			if k.namespace == in.Name {
-				out = append(out, x)
-			}
-		}
+	}
+	h.mu.Unlock()
+	for _, k := range left {
+		h.letGo(k)
+	}
+}
+
+// ahead is what the intent has to wait for.
+func (h *holds) ahead(in Intent) (out []*hold) {
+	if x := h.objects[in.held()]; x != nil && !(x.owner != nil && in.creates()) {
+		out = append(out, x)
+	}
+	if in.Kind != "Namespace" || in.Verb != VerbDelete {
 		return out
 	}
-	return nil
+	for k, x := range h.objects {
+		if k.namespace == in.Name {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // leave lets go what waits for the intent's pod.
@@ -113,11 +135,32 @@ func (h *holds) leave(in Intent) {
 	}
 }
 
-func (h *holds) letGo(k heldPod) {
+func (h *holds) letGo(k heldObject) {
 	h.mu.Lock()
-	x := h.pods[k]
-	delete(h.pods, k)
+	x := h.objects[k]
+	delete(h.objects, k)
 	h.mu.Unlock()
+	x.goOn()
+}
+
+// ended notes that nothing is under way any more because of the intent.
+func (h *holds) ended(in Intent) {
+	if !in.fills() {
+		return
+	}
+	h.mu.Lock()
+	x := h.filling[in.Namespace]
+	if x.count--; x.count > 0 {
+		x = nil
+	} else {
+		delete(h.filling, in.Namespace)
+	}
+	h.mu.Unlock()
+	x.goOn()
+}
+
+// goOn has what waited for x, which may be nil, take its turn.
+func (x *hold) goOn() {
 	if x == nil {
 		return
 	}
@@ -126,9 +169,12 @@ func (h *holds) letGo(k heldPod) {
 	}
 }
 
-func (in Intent) held() heldPod { return heldPod{in.Namespace, in.Name} }
+func (in Intent) held() heldObject { return heldObject{in.Kind, in.Namespace, in.Name} }
 
-func (in Intent) createsPod() bool { return in.Kind == "Pod" && in.Verb == VerbCreate }
+func (in Intent) creates() bool { return in.Verb == VerbCreate && in.Name != "" }
+
+// fills reports whether the intent makes something in a namespace.
+func (in Intent) fills() bool { return in.creates() && in.Namespace != "" }
 
 // holds reports whether the intent's pod is away before it is written, or known only when it is.
 func (in Intent) holds() bool {

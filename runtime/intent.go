@@ -33,10 +33,14 @@ type Intent struct {
 	Injection Injection
 	// Certificate is a certificate to ask for that nobody uses; nil if there is none.
 	Certificate *CertificateRequest
+	// Pods is how many pods go with the object, a Namespace.
+	Pods int64
 	// Forget are the proxies that go with the object.
 	Forget []ProxyKey
 	// Disconnect are proxies whose streams are broken.
 	Disconnect []ProxyKey
+	// Demands are addresses that ztunnels ask for.
+	Demands []Demand
 	// Change is the change whose convergence the write starts, nil if it is not measured.
 	Change func() Change
 	// Pause, in place of a write, waits that long.
@@ -60,6 +64,8 @@ func (in Intent) does() string {
 		return "certify"
 	case len(in.Disconnect) > 0:
 		return "disconnect"
+	case len(in.Demands) > 0:
+		return "demand"
 	}
 	return "open"
 }

@@ -47,6 +47,7 @@ func meshMeasures() []Measure {
 		{"pods.desired", Int, "Pods the scenario has asked for at this moment; a replacement does not change it. Node agents (ztunnel) are not counted."},
 		{"pods.created", Int, "Pods of the desired set that have been written and not deleted since."},
 		{"pods.ready", Int, "Pods of the desired set that the api-server shows Ready and not terminating."},
+		{"pods.terminating", Int, "Pods of this run that were deleted and whose containers have not ended yet; see `kubelet.shutdown`."},
 		{"endpoints.desired", Int, "Addresses that EndpointSlices should hold: one for each ready pod and Service that selects it."},
 		{"endpoints.ready", Int, "Ready addresses in the EndpointSlices that the api-server shows."},
 	}
@@ -55,6 +56,8 @@ func meshMeasures() []Measure {
 // loadMeasures are about the load: the writer, the streams together, istiod and plscript itself.
 func loadMeasures() []Measure {
 	return []Measure{
+		{"xds.demand.pending", Int, "Addresses that ztunnels have asked for on demand and have no answer to yet."},
+		{"xds.demand.unknown", Int, "Of the addresses that ztunnels asked for, those that istiod knows nothing of."},
 		{"xds.istiods", Int, "Istiods that a stream is open to."},
 		{"xds.mostPerIstiod", Int, "Streams open to the istiod that has the most of them."},
 		{"xds.leastPerIstiod", Int, "Streams open to the istiod that has the fewest of them, of those that could have some."},
@@ -92,7 +95,8 @@ func changeMeasures() []Measure {
 		ms = append(ms,
 			Measure{p + ".count", Int, fmt.Sprintf("Tracked %s changes written.", kind)},
 			Measure{p + ".pending", Int, "Of these, not held yet by some proxy of the audience."},
-			Measure{p + ".unobserved", Int, "Of these, no proxy was subscribed to the resource."},
+			Measure{p + ".unobserved", Int, "Of these, no proxy showed, because none was concerned, or none got another configuration because of it, or it could not be told from others on their way."},
+			Measure{p + ".pairs", Int, "Pairs of such a change and a proxy that came to hold it."},
 			Measure{p + ".p50", Duration, "Median time from the scheduled write to a proxy's ACK, over all pairs of change and proxy; a pending pair counts with its age."},
 			Measure{p + ".p90", Duration, "90th percentile of the same."},
 			Measure{p + ".p99", Duration, "99th percentile of the same."},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/plscript/plscript/lang/ir"
 )
@@ -18,6 +19,8 @@ type Mesh struct {
 	Certify bool
 	// Cluster is what the target has of a cluster.
 	Cluster ir.ClusterMode
+	// GracePeriod is how long pods are given to end, in whole seconds; 0 where they end at once.
+	GracePeriod time.Duration
 
 	seed int64
 	// autoNodes: the scenario makes no nodes itself, so that plain ones are added when a pod finds no room.
@@ -33,11 +36,12 @@ type Mesh struct {
 	pods       int64
 	services   int64
 	found      Population
-	machines   uint32                // addresses given to machines outside of the cluster
-	applied    map[ObjectKey]*Config // objects written from templates
-	configs    []*Config             // the same, in order
-	clients    []Client              // streams that have no pod behind them
-	clientKeys map[string]bool       // the same, by key
+	machines   uint32                    // addresses given to machines outside of the cluster
+	applied    map[ObjectKey]*Config     // objects written from templates
+	configs    []*Config                 // the same, in order
+	clients    []Client                  // streams that have no pod behind them
+	clientKeys map[string]bool           // the same, by key
+	known      map[*Node]map[string]bool // addresses that the nodes' ztunnels have asked for
 }
 
 // NewMesh returns an empty mesh. autoNodes adds plain nodes as pods need them.
@@ -63,7 +67,7 @@ func (m *Mesh) addNode(n Node) (*Node, error) {
 		return nil, fmt.Errorf("node %q: %w: give one of the steps another `name`", n.Name, ErrNodeExists)
 	}
 	m.nodeNames[n.Name] = true
-	n.Index = len(m.nodes)
+	n.Index, n.GracePeriod = len(m.nodes), m.GracePeriod
 	m.nodes = append(m.nodes, &n)
 	m.room += n.maxPods()
 	return &n, nil
@@ -85,10 +89,14 @@ func (m *Mesh) AddNamespace(name string, index int) (*Namespace, error) {
 	return ns, nil
 }
 
-// AddApp plans an app, with its Service if it is in the cluster, in its namespace.
+// AddApp plans an app, with its Service if it is in the cluster, in its namespace. It returns nil if the namespace is
+// planned to go by now.
 func (m *Mesh) AddApp(a App) *App {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.byName[a.Namespace.Name] != a.Namespace {
+		return nil
+	}
 	a.Namespace.apps = append(a.Namespace.apps, &a)
 	if a.Type.InCluster() {
 		m.services++
@@ -96,10 +104,14 @@ func (m *Mesh) AddApp(a App) *App {
 	return &a
 }
 
-// AddPod plans a pod of app. added is a node that had to be added for it, nil if there was room.
+// AddPod plans a pod of app; it is nil if the app is planned to go by now. added is a node that had to be added for it, nil
+// if there was room.
 func (m *Mesh) AddPod(app *App) (pod *Pod, added *Node, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if app.gone {
+		return nil, nil, nil
+	}
 	pod = &Pod{App: app, ordinal: int32(app.next), seed: m.seed}
 	added, err = m.place(pod)
 	if err != nil {
@@ -229,7 +241,7 @@ func (m *Mesh) emptyApp(app *App) []*Pod {
 	if app.Type.InCluster() {
 		m.services--
 	}
-	app.pods = nil
+	app.pods, app.gone = nil, true
 	return gone
 }
 
@@ -250,6 +262,13 @@ func (m *Mesh) RemoveNamespace(name string) []*Pod {
 	ns.apps = nil
 	m.unapplyNamespace(name)
 	return gone
+}
+
+// HasNamespace reports whether ns is planned, and not to go by now.
+func (m *Mesh) HasNamespace(ns *Namespace) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.byName[ns.Name] == ns
 }
 
 // Namespaces returns the planned namespaces, in the order they were planned.

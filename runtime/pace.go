@@ -117,7 +117,7 @@ func (e *Env) Arrive(ctx context.Context, l Load, next func(i int) ([]Intent, er
 			break
 		}
 		if a.admit(e.Clock.Now().Sub(due)) {
-			intents, err := e.holds.plan(func() ([]Intent, error) { return next(i) })
+			intents, err := e.holds.plan(e, func() ([]Intent, error) { return next(i) })
 			if err != nil {
 				a.end(err)
 				break

@@ -47,7 +47,7 @@ type StepPlan struct {
 	writes     map[WriteKey]int64
 	derived    map[WriteKey]int64
 	Streams    map[ProxyClass]int64 // opened, replacements included
-	Calls      map[Stage]int64      // requests to istiod's injection webhook and its certificate authority
+	Calls      map[Stage]int64      // requests to istiod's injection webhook and its certificate authority, and addresses asked for on demand
 	Load       *Load                // of a rate step
 	Arrivals   int64                // of a rate step with a duration
 	Expected   time.Duration        // how long it takes at least: durations, sleeps and pauses
@@ -123,11 +123,25 @@ func (p *Planner) countDerived(in Intent) {
 	switch {
 	case p.phantom(in) && in.Kind == "Pod":
 		p.step.derived[slice(VerbUpdate)]++
+	case in.Verb == VerbDelete && !p.plan.Phantoms() && p.Mesh.GracePeriod > 0:
+		// The kubelet says that the containers have ended, and then lets the pod go.
+		ends := in.Pods
+		if in.Kind == "Pod" && !in.Unplaced {
+			ends++
+		}
+		p.derive(WriteKey{VerbStatus, "", "Pod"}, ends)
+		p.derive(WriteKey{VerbDelete, "", "Pod"}, ends)
 	case in.Verb != VerbCreate || p.phantom(in):
 	case in.Kind == "Pod":
 		p.step.derived[WriteKey{VerbStatus, "", "Pod"}]++
 	case in.Kind == "Service" && (in.OwnSlices || !p.plan.Controllers()):
 		p.step.derived[slice(VerbCreate)]++
+	}
+}
+
+func (p *Planner) derive(key WriteKey, n int64) {
+	if n > 0 {
+		p.step.derived[key] += n
 	}
 }
 
@@ -141,6 +155,9 @@ func (p *Planner) countCalls(in Intent) {
 	}
 	if in.CSR || in.Certificate != nil {
 		p.step.Calls[StageCertificate]++
+	}
+	if n := len(in.Demands); n > 0 {
+		p.step.Calls[StageDemand] += int64(n)
 	}
 }
 
@@ -239,7 +256,7 @@ func (p *Plan) Totals() (writes, derived []WriteCount) {
 	return sortedCounts(w), sortedCounts(d)
 }
 
-// Calls sums the requests to istiod's injection webhook and its certificate authority.
+// Calls sums the requests to istiod's injection webhook and its certificate authority, and the addresses asked for.
 func (p *Plan) Calls() map[Stage]int64 {
 	out := map[Stage]int64{}
 	for _, ph := range p.Phases {

@@ -72,13 +72,14 @@ type ChangeKind string
 // The change kinds.
 const (
 	ChangeEndpoint ChangeKind = "endpoint" // a pod IP enters or leaves the endpoints of its services
-	ChangeRoute    ChangeKind = "route"    // a VirtualService, HTTPRoute or GRPCRoute
-	ChangeCluster  ChangeKind = "cluster"  // a DestinationRule or ServiceEntry
-	ChangePolicy   ChangeKind = "policy"   // an AuthorizationPolicy
+	ChangeRoute    ChangeKind = "route"    // a VirtualService, a route of the Gateway API, or a ReferenceGrant
+	ChangeCluster  ChangeKind = "cluster"  // a DestinationRule, ServiceEntry, Service or Sidecar, or the end of a namespace
+	ChangePolicy   ChangeKind = "policy"   // an AuthorizationPolicy, PeerAuthentication or RequestAuthentication
+	ChangeListener ChangeKind = "listener" // a Gateway, Telemetry, EnvoyFilter or WasmPlugin
 )
 
 // ChangeKinds lists every kind.
-var ChangeKinds = []ChangeKind{ChangeEndpoint, ChangeRoute, ChangeCluster, ChangePolicy}
+var ChangeKinds = []ChangeKind{ChangeEndpoint, ChangeRoute, ChangeCluster, ChangePolicy, ChangeListener}
 
 // Change is one thing written to the api-server whose arrival at proxies is measured. Adding and removing are two
 // changes.

@@ -13,12 +13,13 @@ type Services struct {
 	Certificates Certificates
 	Pods         LivePods
 	Gateways     Gateways
-	Pages        Pages
+	Istiods      []Pages // the pages of each istiod, in the order of their XDS addresses; none where they cannot be reached
 	Files        Files
 	Dumps        Dumps
 	Inputs       Inputs
 	Readiness    Readiness
 	Results      Results
+	Demands      Demands
 }
 
 // Injector asks istiod's sidecar injection webhook what it makes of pods.
@@ -91,7 +92,7 @@ type Results interface {
 	Result(line string)
 }
 
-// Pages reads istiod's debug and monitoring pages.
+// Pages reads one istiod's debug and monitoring pages.
 type Pages interface {
 	// Page returns the body of the page at a path, "/debug/syncz" or "/debug/pprof/heap?debug=0". It is an error if istiod
 	// does not answer 200.

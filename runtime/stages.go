@@ -18,6 +18,7 @@ const (
 	StageInjection   Stage = "injection"    // an AdmissionReview for a pod
 	StageAdmission   Stage = "admission"    // the write of a pod that the api-server had injected
 	StageCertificate Stage = "certificates" // a certificate signing request
+	StageDemand      Stage = "xds.demand"   // an address that a ztunnel asks for
 	StageProbeXDS    Stage = "probe.xds"    // from the write of a route until the gateway proxy has it
 	StageProbeHTTP   Stage = "probe.http"   // from the write of a route until traffic follows it
 
@@ -37,6 +38,7 @@ var stageDocs = []struct {
 	{StageInjection, "requests to istiod's injection webhook"},
 	{StageAdmission, "creates of pods for which the api-server called istiod's injection webhook"},
 	{StageCertificate, "certificate signing requests"},
+	{StageDemand, "addresses that ztunnels have asked for on demand, from the need until the ACK of the answer"},
 	{StageProbeXDS, "probed routes, from their write until the gateway proxy has them"},
 	{StageProbeHTTP, "probed routes, from their write until traffic follows them"},
 	{StageStartupScheduled, "started pods, from their write until the first init container starts"},

@@ -122,6 +122,10 @@ func (s *submission) carryOut(obj Object) {
 	for _, p := range s.in.Disconnect {
 		s.env.Proxies.Disconnect(p.Key)
 	}
+	if err := s.demand(); err != nil {
+		s.end(Result{Fate: FateFailed, Err: err})
+		return
+	}
 	if s.in.Verb == "" {
 		s.end(Result{Fate: FateDone})
 		return
@@ -130,6 +134,17 @@ func (s *submission) carryOut(obj Object) {
 		obj = s.in.Build()
 	}
 	s.write(obj)
+}
+
+// demand has ztunnels ask for addresses.
+func (s *submission) demand() error {
+	if len(s.in.Demands) > 0 && s.env.Demands == nil {
+		return &NoServiceError{Need: "have ztunnels ask for addresses"}
+	}
+	for _, d := range s.in.Demands {
+		s.env.Demands.Demand(d, s.due)
+	}
+	return nil
 }
 
 // want adds the proxy that comes with the object; after an injection, the one that the patched pod describes.
@@ -193,12 +208,14 @@ func (s *submission) ended(r Result) {
 	if s.in.Injection == InjectWebhook {
 		s.env.holds.leave(s.in)
 	}
+	s.env.holds.ended(s.in)
 	s.done(r)
 }
 
 // end tells the end of an intent that the writer does not get.
 func (s *submission) end(r Result) {
 	s.env.holds.leave(s.in)
+	s.env.holds.ended(s.in)
 	s.done(r)
 }
 

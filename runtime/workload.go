@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"strconv"
+	"time"
 )
 
 // PodsPerNode is how many pods a node takes, kubelet's own maximum for a large node.
@@ -46,7 +47,8 @@ type Node struct {
 	Index        int
 	Zone, Region string
 	Ztunnel      bool
-	MaxPods      int // how many pods it takes, at most [PodsPerNode]; 0 is that
+	MaxPods      int           // how many pods it takes, at most [PodsPerNode]; 0 is that
+	GracePeriod  time.Duration // how long its pods are given to end, in whole seconds; the mesh says so, see [Mesh]
 
 	slots podSlots
 }
@@ -85,6 +87,7 @@ type App struct {
 
 	next int // ordinal of the next pod
 	pods []*Pod
+	gone bool // it is planned to go, and gets no more pods
 }
 
 // Host is the fully qualified name of the app's Service, or the host of its ServiceEntry.

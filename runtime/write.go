@@ -40,7 +40,7 @@ const (
 	VerbCreate   Verb = "create"
 	VerbUpdate   Verb = "update"
 	VerbStatus   Verb = "status"   // the status subresource
-	VerbDelete   Verb = "delete"   // with grace period 0
+	VerbDelete   Verb = "delete"   // leaves a Pod its grace period; of PriorityControl, its kubelet's, at once
 	VerbFinalize Verb = "finalize" // the finalize subresource of a Namespace
 )
 

@@ -31,6 +31,7 @@ type Difference struct {
 type Istiod struct {
 	Address string `json:"address"`
 	Open    int    `json:"open"`
+	Failed  int    `json:"failed,omitempty"` // connects that ended before a response
 }
 
 // NewOracleCheck is the check of a phase that compared proxies, or could not because of err.
@@ -87,7 +88,11 @@ func (t *text) istiods() {
 	}
 	var spread []string
 	for _, i := range t.Istiods {
-		spread = append(spread, fmt.Sprintf("%s %s", clean(i.Address), count(int64(i.Open))))
+		s := fmt.Sprintf("%s %s", clean(i.Address), count(int64(i.Open)))
+		if i.Failed > 0 {
+			s += fmt.Sprintf(" (%s connects failed)", count(int64(i.Failed)))
+		}
+		spread = append(spread, s)
 	}
 	t.line("  streams by istiod: " + strings.Join(spread, ", "))
 }
