@@ -213,3 +213,71 @@ thresholds: [{expr: "xds.disconnects == 0"}]
 `))
 	checkEmpty(t, box)
 }
+
+// TestPodsThatTakeTheirTimeToEnd deletes pods through the api-server, past it and with their namespace: they serve and
+// keep their streams until they have stopped, and the run writes what was planned.
+func TestPodsThatTakeTheirTimeToEnd(t *testing.T) {
+	box := sharedSandbox(t)
+	r := run(t, 0, "run", "--sandbox", box.Name, scenario(t, `
+name: "ending"
+kubelet: shutdown: "3s"
+maxLateness: "1m" // how fast this machine is, is not what is tested
+_leaving: "kube.list('v1', 'Pod', {'namespace': 'ending'}).exists(p, has(p.metadata.deletionTimestamp) && p.metadata.deletionGracePeriodSeconds == 30)"
+_serving: "kube.list('discovery.k8s.io/v1', 'EndpointSlice', {'namespace': 'ending'}).exists(s, s.endpoints.exists(e, e.conditions.terminating && e.conditions.serving && !e.conditions.ready))"
+_up: "pods.terminating == 0 && pods.ready == pods.desired && endpoints.ready == endpoints.desired && xds.open == xds.desired && xds.synced == xds.desired"
+phases: [
+	{name: "mesh", steps: [
+		{action: "createNamespaces", count: 1, name: "ending", apps: [{name: "web", type: "sidecar", pods: 4}, {name: "amb", type: "ambient", pods: 2}]},
+		{action: "wait", until: _up, timeout: "1m"},
+	]},
+	{name: "api", steps: [
+		{action: "churnPods", rate: "4/s", duration: "1s", select: "app.name == 'web'"},
+		{action: "wait", until: "pods.terminating == 4 && pods.ready == 6 && xds.open == 8 && xds.synced == 4 && \(_serving)", timeout: "1m"},
+		{action: "assert", expr: _leaving},
+		{action: "wait", until: "\(_up) && changes.pending == 0", timeout: "1m"},
+	]},
+	{name: "store", steps: [
+		{action: "scale", select: "app.name == 'web'", to: 2},
+		{action: "wait", until: "pods.terminating == 2 && xds.open == 4 && xds.synced == 2 && \(_serving)", timeout: "1m"},
+		{action: "assert", expr: _leaving},
+		{action: "wait", until: _up, timeout: "1m"},
+	]},
+	{name: "namespace", steps: [
+		{action: "delete", unit: "namespace", select: "true"},
+		{action: "wait", until: "pods.terminating == 4 && xds.open == 2", timeout: "1m"},
+		{action: "wait", until: "kube.list('v1', 'Namespace', {'name': 'ending'}).size() == 0 && xds.open == 0", timeout: "1m"},
+	]},
+]
+thresholds: [{expr: "xds.disconnects == 0 && xds.nacks == 0 && writer.errors == 0"}]
+`)).report(t)
+	checkPlan(t, r)
+	checkSync(t, r)
+	checkEmpty(t, box)
+}
+
+// TestARunDoesNotWaitForWhatTerminates: neither its end nor an interrupt does, and the cleanup leaves nothing.
+func TestARunDoesNotWaitForWhatTerminates(t *testing.T) {
+	box := sharedSandbox(t)
+	const leaving = `
+name: "leaving"
+kubelet: {shutdown: "10m", terminationGracePeriod: "20m"}
+phases: [{name: "mesh", steps: [
+	{action: "createNamespaces", count: 2, name: "leaving", apps: [{name: "web", type: "sidecar", pods: 2}]},
+	{action: "wait", until: "xds.synced == 4", timeout: "1m"},
+	{action: "scale", select: "ns.index == 0", to: 0},
+	{action: "delete", unit: "namespace", select: "ns.index == 1"},
+	{action: "wait", until: "pods.terminating == 4"},
+	{action: "sleep", for: "SLEEP"},
+]}]`
+	run(t, 0, "run", "--sandbox", box.Name, scenario(t, strings.ReplaceAll(leaving, "SLEEP", "0s")))
+	checkEmpty(t, box)
+	p := start(t, "run", "--sandbox", box.Name, scenario(t, strings.ReplaceAll(leaving, "SLEEP", "10m")))
+	await(t, "pods that terminate", func() bool { return strings.Count(p.stderr.String(), "wait passed") == 2 })
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != 130 {
+		t.Errorf("exit %d\n%s", code, p.stderr)
+	}
+	checkEmpty(t, box)
+}

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/plscript/plscript/runtime"
-	"github.com/plscript/plscript/runtime/istiod"
 	"github.com/plscript/plscript/runtime/report"
 )
 
@@ -20,14 +21,12 @@ func (s *system) inCluster() bool { return s.getenv("KUBERNETES_SERVICE_HOST") !
 
 // openAddress is a target of which only istiod's address is known: XDS can be had from it, and nothing else.
 func openAddress(t targetOptions) (*target, error) {
-	mode, err := checkAuth(t.auth, t.pilot)
+	mode, err := checkAuthOf(t.auth, t.pilots)
 	if err != nil {
 		return nil, err
 	}
-	out := &target{about: "istiod at " + t.pilot, xds: t.pilot, auth: mode}
-	if t.istiod != "" {
-		out.istiod = istiod.NewClient(t.istiod, nil)
-	}
+	out := &target{about: "istiod at " + strings.Join(t.pilots, ", "), xds: t.pilots[0], pilots: t.pilots, auth: mode}
+	out.monitored(t.istiods)
 	return out, nil
 }
 

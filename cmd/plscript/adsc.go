@@ -16,8 +16,8 @@ func (s *system) adscCommand() *cli.Command {
 			&cli.DurationFlag{Name: "duration", Usage: "stay for this `TIME`, unless interrupted before", DefaultText: "until Ctrl-C"},
 		},
 		prepare: func(_ *cli.Context, opt *runOptions, _ map[string]string) error {
-			if opt.target.sandbox == "" && opt.target.pilot == "" {
-				opt.target.pilot = s.pilotAddress()
+			if opt.target.sandbox == "" && len(opt.target.pilots) == 0 {
+				opt.target.pilots = []string{s.pilotAddress()}
 			}
 			return nil
 		},

@@ -64,16 +64,20 @@ func (r *session) authority() string {
 	switch {
 	case r.target.box != nil:
 		return r.target.box.SecureXDSAddress()
-	case r.target.auth == auth.JWT || r.target.auth == auth.MTLS:
+	case certifies(r.target.auth):
 		return r.target.xds
 	}
 	return ""
 }
 
+// certifies reports whether proxies that authenticate in this way ask istiod for certificates: in plaintext they have no
+// use for one, and Google's authority is another than istiod.
+func certifies(m auth.Mode) bool { return m == auth.JWT || m == auth.MTLS }
+
 // certify has proxies ask for certificates, unless their app says otherwise, where the target is not spoken to in
-// plaintext. Google's authority is another than istiod.
+// plaintext.
 func (r *session) certify(ctx context.Context) error {
-	if r.target.auth != auth.JWT && r.target.auth != auth.MTLS {
+	if !certifies(r.target.auth) {
 		return nil
 	}
 	r.graph.Certify = true

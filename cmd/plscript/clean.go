@@ -63,7 +63,7 @@ func (s *system) clean(c *cli.Context) error {
 
 // cleanTargets are the target that the flags name, or every named sandbox that runs.
 func cleanTargets(c *cli.Context) ([]*target, error) {
-	opt := targetOptions{sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"), pilot: "none"}
+	opt := targetOptions{sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"), pilots: []string{"none"}}
 	if opt.cluster() {
 		if opt.sandbox != "" {
 			return nil, usage("--sandbox does not go with --kubeconfig or --context")

@@ -27,9 +27,12 @@ func (r *session) newCluster() error {
 	}
 	var err error
 	if !cfg.Controllers {
-		if cfg.Drainer, err = apiwriter.NewDrainer(r.target.rest, cfg.Clock); err != nil {
+		drainer, err := apiwriter.NewDrainer(r.target.rest, cfg.Clock)
+		if err != nil {
 			return err
 		}
+		drainer.Graceful = cfg.Kubelet.StopP50 > 0
+		cfg.Drainer = drainer
 	}
 	r.cluster, err = cluster.New(cfg)
 	return err
@@ -69,6 +72,7 @@ func (r *session) kubelet() cluster.Kubelet {
 	if f := set.Flaps; f != nil {
 		k.FlapEvery, k.FlapDown = f.Every.Std(), f.Down.Std()
 	}
+	k.StopP50, k.StopP99 = set.Shutdown.P50.Std(), set.Shutdown.P99.Std()
 	return k
 }
 

@@ -40,7 +40,7 @@ func (s *system) dumpCommand() *cli.Command {
 			&cli.StringFlag{Name: "sandbox", Usage: "the pod is in the sandbox `NAME`"},
 			&cli.StringFlag{Name: "kubeconfig", Usage: "the pod is in the cluster of this kubeconfig `FILE`"},
 			&cli.StringFlag{Name: "context", Usage: "the pod is in the cluster of this kubeconfig `CONTEXT`"},
-			&cli.StringFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "istiod's XDS `HOST:PORT`; certificates take the secure port, 15012", DefaultText: "localhost:15012, or istiod.istio-system.svc:15012 in a cluster"},
+			&cli.StringSliceFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "istiod's XDS `HOST:PORT`; certificates take the secure port, 15012. Of several, repeated or with commas between them, each has its own folder in DIR", DefaultText: "localhost:15012, or istiod.istio-system.svc:15012 in a cluster"},
 			&cli.StringFlag{Name: "auth", Aliases: []string{"a"}, Usage: "how to authenticate, `MODE`: plaintext, plaintext-jwt, jwt or mtls; plaintext in a sandbox and on port 15010, jwt elsewhere"},
 			&cli.BoolFlag{Name: "insecure", Usage: "do not verify istiod's certificate"},
 			&cli.StringSliceFlag{Name: "metadata", Aliases: []string{"m"}, Usage: "add `K=V` to the proxy's metadata; repeatable"},
@@ -76,15 +76,21 @@ func (s *system) dump(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	out, err := d.dump(ctx, c.String("namespace"), c.String("pod"), outputs{root}, root)
-	if err != nil {
-		_ = os.Remove(root) // only if nothing was written
-		return exit(runtime.ExitTarget, err)
+	for sub, one := range d.each() {
+		dir := filepath.Join(root, sub)
+		out, err := one.dump(ctx, c.String("namespace"), c.String("pod"), outputs{dir}, dir)
+		if err != nil {
+			_ = os.Remove(root) // only if nothing was written
+			return exit(runtime.ExitTarget, err)
+		}
+		for _, n := range out.notes {
+			fmt.Fprintf(s.stderr, "plscript: %s\n", n)
+		}
+		if err := writeDumped(s.stdout, out, dir); err != nil {
+			return err
+		}
 	}
-	for _, n := range out.notes {
-		fmt.Fprintf(s.stderr, "plscript: %s\n", n)
-	}
-	return writeDumped(s.stdout, out, root)
+	return nil
 }
 
 // dumperFor finds the target that the flags name. Reading needs no more than $KUBECONFIG.
@@ -95,12 +101,15 @@ func (s *system) dumperFor(c *cli.Context) (*dumper, error) {
 	}
 	opt := targetOptions{
 		sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"),
-		auth: c.String("auth"), insecure: c.Bool("insecure"), pilot: c.String("pilot-address"),
+		auth: c.String("auth"), insecure: c.Bool("insecure"),
+	}
+	if opt.pilots, err = readAddresses("--pilot-address", c.StringSlice("pilot-address")); err != nil {
+		return nil, err
 	}
 	if opt.sandbox != "" && opt.cluster() {
 		return nil, usage("--sandbox does not go with --kubeconfig or --context")
 	}
-	mode, err := checkAuth(opt.auth, opt.pilot)
+	mode, err := checkAuthOf(opt.auth, opt.pilots)
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +129,13 @@ func (s *system) dumperFor(c *cli.Context) (*dumper, error) {
 		if err != nil {
 			return nil, exit(runtime.ExitTarget, err)
 		}
-		if d.target, err = authTarget(box, "sandbox "+box.Name, false, mode); err == nil && opt.pilot != "" {
-			d.target.xds = opt.pilot
+		if d.target, err = authTarget(box, "sandbox "+box.Name, false, mode); err == nil && len(opt.pilots) > 0 {
+			d.target.xds, d.target.pilots = opt.pilots[0], opt.pilots
 		}
 		return d, err
 	case opt.cluster() || s.getenv("KUBECONFIG") != "":
-		if opt.pilot == "" {
-			opt.pilot = strings.TrimSuffix(s.pilotAddress(), "15010") + "15012"
+		if len(opt.pilots) == 0 {
+			opt.pilots = []string{strings.TrimSuffix(s.pilotAddress(), "15010") + "15012"}
 		}
 		if d.target, err = openCluster(c.Context, opt); err != nil {
 			return nil, exit(runtime.ExitTarget, err)

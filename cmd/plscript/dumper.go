@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"path"
 	"time"
@@ -216,16 +217,38 @@ func (d dumps) Dump(ctx context.Context, namespace, pod, folder string) error {
 	if d.target.xds == "" {
 		return &runtime.NoServiceError{Need: "ask istiod for a proxy's configuration", Hint: "name istiod's XDS port with --pilot-address"}
 	}
-	root, err := absolute(path.Join(d.dir, folder))
-	if err != nil {
-		return err
-	}
-	out, err := d.dump(ctx, namespace, pod, within{outputs{d.dir}, folder}, root)
-	if err != nil {
-		return err
-	}
-	for _, note := range out.notes {
-		d.log.Warn("dump", "pod", namespace+"/"+pod, "note", note)
+	for sub, one := range d.each() {
+		folder := path.Join(folder, sub)
+		root, err := absolute(path.Join(d.dir, folder))
+		if err != nil {
+			return err
+		}
+		out, err := one.dump(ctx, namespace, pod, within{outputs{d.dir}, folder}, root)
+		if err != nil {
+			return err
+		}
+		for _, note := range out.notes {
+			d.log.Warn("dump", "pod", namespace+"/"+pod, "istiod", one.target.xds, "note", note)
+		}
 	}
 	return nil
+}
+
+// each yields a dumper that asks one istiod for each of the target's, with the name of its folder: "istiod-0" and so on,
+// but "" for one that is alone.
+func (d *dumper) each() iter.Seq2[string, *dumper] {
+	return func(yield func(string, *dumper) bool) {
+		addresses := d.target.addresses()
+		for i, address := range addresses {
+			one, at := *d, *d.target
+			at.xds, one.target = address, &at
+			name := ""
+			if len(addresses) > 1 {
+				name = fmt.Sprintf("istiod-%d", i)
+			}
+			if !yield(name, &one) {
+				return
+			}
+		}
+	}
 }

@@ -5,7 +5,7 @@ import "runtime/debug"
 // What a run collects garbage by, unless GOGC or GOMEMLIMIT say otherwise: most of it is short-lived, and the processor
 // time belongs to what is measured. Above the limit it collects as often as it has to.
 const (
-	gcPercent   = 300
+	gcPercent   = 400
 	memoryLimit = 4 << 30
 )
 

@@ -36,6 +36,8 @@ type loaded struct {
 type settings struct {
 	params map[string]string
 	seed   *int64 // nil leaves each scenario its own
+	// certify has the plan count the certificates that proxies ask for which do not speak plaintext.
+	certify bool
 }
 
 // loadSettings reads the flags of [loadFlags].
@@ -76,6 +78,7 @@ func loadWith(ctx context.Context, file string, set settings) (*loaded, ir.Diagn
 	if ds = ds.Merge(more); len(ds) > 0 {
 		return nil, ds, nil
 	}
+	g.Certify = set.certify
 	plan, ds := g.Plan(ctx)
 	return &loaded{s, g, plan}, ds, nil
 }

@@ -113,7 +113,7 @@ func (r *session) runtimeParts() runtime.Parts {
 
 // services are what the target offers to actions besides the writer and the proxies.
 func (r *session) services() runtime.Services {
-	s := runtime.Services{Files: outputs{r.dir}, Certificates: r.asks.certificates, Results: r.progress}
+	s := runtime.Services{Files: outputs{r.dir}, Certificates: r.asks.certificates, Results: r.progress, Demands: r.pool}
 	if r.asks.injector != nil {
 		s.Injector = r.asks.injector
 	}
@@ -125,7 +125,9 @@ func (r *session) services() runtime.Services {
 		s.Gateways = gateways{r, box.XDSAddress()}
 	}
 	if r.target.istiod != nil {
-		s.Pages = r.target.istiod
+		for _, c := range r.target.fleet() {
+			s.Istiods = append(s.Istiods, c)
+		}
 	}
 	return s
 }

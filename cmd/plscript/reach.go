@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,21 +36,43 @@ const reachTimeout = 5 * time.Second
 func (t *target) unreachable(err error) error { return fmt.Errorf("istiod at %s: %w", t.xds, err) }
 
 // reach finds out whether anything speaks the protocol at istiod's address, before a run waits for streams that cannot
-// come. The sandbox's own istiod is known to be there, and a run that only starts pods needs none.
+// come. Of several istiods one has to; it is told which do not, and the first that does is asked what one is enough for. The
+// sandbox's own istiods are known to be there, and a run that only starts pods needs none.
 func (r *session) reach(ctx context.Context) error {
 	if r.target.box != nil || r.opt.live {
 		return nil
 	}
-	conn, err := r.target.dial(ctx)
+	addresses := r.target.addresses()
+	failed := make([]error, len(addresses))
+	var all sync.WaitGroup
+	for i, address := range addresses {
+		one := &target{xds: address, auth: r.target.auth}
+		all.Go(func() { failed[i] = one.reach(ctx) })
+	}
+	all.Wait()
+	first := slices.Index(failed, nil)
+	if first < 0 {
+		return errors.Join(failed...)
+	}
+	r.target.xds = addresses[first]
+	if err := errors.Join(failed...); err != nil {
+		fmt.Fprintf(r.stderr, "plscript: %v\n", err)
+	}
+	return nil
+}
+
+// reach looks who is at the target's address.
+func (t *target) reach(ctx context.Context) error {
+	conn, err := t.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if secure(r.target.auth) {
+	if secure(t.auth) {
 		return nil
 	}
 	if err := checkPlaintext(conn); err != nil {
-		return r.target.unreachable(err)
+		return t.unreachable(err)
 	}
 	return nil
 }

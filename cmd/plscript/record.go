@@ -43,7 +43,10 @@ func (s *system) recordCommand() *cli.Command {
 			if !slices.Contains(runtime.ProxyClasses, proxy.Class) {
 				return usage("--class %s: want one of %q", proxy.Class, runtime.ProxyClasses)
 			}
-			address := c.String("pilot-address")
+			address, err := readAddress("--pilot-address", c.String("pilot-address"))
+			if err != nil {
+				return err
+			}
 			if address == "" {
 				address = s.pilotAddress()
 			}

@@ -22,7 +22,7 @@ func (r *session) phaseEnded(ctx context.Context, phase string) {
 	defer r.mu.Unlock()
 	r.istiods = nil
 	for _, a := range r.pool.Addresses() {
-		r.istiods = append(r.istiods, report.Istiod{Address: a.Address, Open: a.Open})
+		r.istiods = append(r.istiods, report.Istiod{Address: a.Address, Open: a.Open, Failed: a.Failed})
 	}
 }
 

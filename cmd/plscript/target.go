@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/client-go/rest"
@@ -24,12 +23,12 @@ func targetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "kubeconfig", Aliases: []string{"k"}, Usage: "run on the cluster of this kubeconfig `FILE`"},
 		&cli.StringFlag{Name: "context", Usage: "run on the cluster of this kubeconfig `CONTEXT`"},
 		&cli.StringFlag{Name: "yes-this-cluster", Usage: "the `CONTEXT` is meant, although it holds what is not plscript's"},
-		&cli.StringFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "istiod's XDS `HOST:PORT`; for a cluster istiod.istio-system.svc:15010 inside of it and localhost:15010 elsewhere. Without a cluster, nothing but XDS can be had from it"},
+		&cli.StringSliceFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "istiod's XDS `HOST:PORT`; for a cluster istiod.istio-system.svc:15010 inside of it and localhost:15010 elsewhere. Without a cluster, nothing but XDS can be had from it. Of several, repeated or with commas between them, each gets its share of the streams"},
 		&cli.StringFlag{Name: "auth", Aliases: []string{"a"}, Usage: "how proxies authenticate, `MODE`: plaintext, plaintext-jwt, jwt, mtls or google; plaintext in a sandbox and on port 15010, google at meshconfig.googleapis.com, jwt elsewhere"},
 		&cli.StringFlag{Name: "token-file", Usage: "the token that proxies show istiod, in `FILE`; the cluster issues them unless given"},
 		&cli.StringFlag{Name: "root-cert", Usage: "verify istiod with the certificate in `FILE`; with the mesh's root in the cluster unless given"},
 		&cli.BoolFlag{Name: "insecure", Usage: "do not verify istiod's certificate"},
-		&cli.StringFlag{Name: "istiod-address", Usage: "istiod's monitoring `HOST:PORT`, for a cluster"},
+		&cli.StringSliceFlag{Name: "istiod-address", Usage: "istiod's monitoring `HOST:PORT`, for a cluster; of several istiods all, repeated or with commas between them"},
 		&cli.StringFlag{Name: "injection-address", Usage: "istiod's webhook `HOST:PORT`, for a cluster: dialled in place of its Service"},
 		&cli.StringSliceFlag{Name: "metadata", Aliases: []string{"m"}, Usage: "add `K=V` to the metadata of every proxy; repeatable"},
 		&cli.Float64Flag{Name: "qps", Usage: "at most `N` API requests a second; unlimited unless given"},
@@ -38,7 +37,8 @@ func targetFlags() []cli.Flag {
 
 type targetOptions struct {
 	sandbox, kubeconfig, context, yes string
-	pilot, istiod, injection          string
+	pilots, istiods                   []string // XDS and monitoring addresses
+	injection                         string
 	metadata                          map[string]any
 	qps                               float64
 	auth                              string
@@ -50,19 +50,26 @@ type targetOptions struct {
 func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 	t := targetOptions{
 		sandbox: c.String("sandbox"), kubeconfig: c.String("kubeconfig"), context: c.String("context"),
-		yes: c.String("yes-this-cluster"), pilot: c.String("pilot-address"), istiod: c.String("istiod-address"), injection: c.String("injection-address"),
+		yes: c.String("yes-this-cluster"), injection: c.String("injection-address"),
 		metadata: map[string]any{}, qps: c.Float64("qps"),
 		auth: c.String("auth"), insecure: c.Bool("insecure"), tokenFile: c.String("token-file"), rootCert: c.String("root-cert"),
 		inCluster: s.inCluster(),
 	}
-	if _, _, err := net.SplitHostPort(t.pilot); t.pilot != "" && err != nil {
-		return t, usage("--pilot-address %s: want HOST:PORT, as in localhost:15010", t.pilot)
+	var err error
+	if t.pilots, err = readAddresses("--pilot-address", c.StringSlice("pilot-address")); err != nil {
+		return t, err
 	}
-	if t.sandbox != "" && t.pilot != "" {
+	if t.istiods, err = readAddresses("--istiod-address", c.StringSlice("istiod-address")); err != nil {
+		return t, err
+	}
+	if t.injection, err = readAddress("--injection-address", t.injection); err != nil {
+		return t, err
+	}
+	if t.sandbox != "" && len(t.pilots) > 0 {
 		return t, usage("--pilot-address does not go with --sandbox, whose istiod is asked at its own ports")
 	}
-	if t.cluster() && t.pilot == "" {
-		t.pilot = s.pilotAddress()
+	if t.cluster() && len(t.pilots) == 0 {
+		t.pilots = []string{s.pilotAddress()}
 	}
 	if t.sandbox != "" && t.cluster() {
 		return t, usage("--sandbox does not go with --kubeconfig or --context")
@@ -72,7 +79,7 @@ func (s *system) targetOptions(c *cli.Context) (targetOptions, error) {
 			return t, exit(runtime.ExitUsage, err)
 		}
 	}
-	if _, err := checkAuth(t.auth, ""); err != nil {
+	if _, err := checkAuthOf(t.auth, t.pilots); err != nil {
 		return t, err
 	}
 	if t.qps < 0 {
@@ -92,7 +99,7 @@ func (t targetOptions) cluster() bool { return t.kubeconfig != "" || t.context !
 type target struct {
 	about   string       // in words
 	rest    *rest.Config // nil if only istiod's address is known
-	xds     string       // istiod's XDS address, for the mode of authentication
+	xds     string       // istiod's XDS address, for the mode of authentication; of several, the one that is asked what one is enough for
 	auth    auth.Mode
 	google  *auth.GoogleCluster // that proxies belong to, for Google's istiod
 	istiod  *istiod.Client      // nil if its pages cannot be reached
@@ -100,12 +107,29 @@ type target struct {
 	box     *sandbox.Sandbox
 	private bool // the sandbox is this run's own and goes with it
 
-	replicas      []string         // the XDS addresses of further istiods
-	replicaIstiod []*istiod.Client // and their pages
+	pilots        []string         // the XDS addresses of all istiods, in their order; nil if there is one
+	replicaIstiod []*istiod.Client // the pages of further istiods
 }
 
 // addresses are the XDS addresses of all istiods.
-func (t *target) addresses() []string { return append([]string{t.xds}, t.replicas...) }
+func (t *target) addresses() []string {
+	if t.pilots == nil {
+		return []string{t.xds}
+	}
+	return t.pilots
+}
+
+// monitored sets where the istiods' pages are.
+func (t *target) monitored(addresses []string) {
+	for i, a := range addresses {
+		client := istiod.NewClient(a, nil)
+		if i == 0 {
+			t.istiod = client
+			continue
+		}
+		t.replicaIstiod = append(t.replicaIstiod, client)
+	}
+}
 
 // fleet is all istiods; their pages can be reached.
 func (t *target) fleet() istiod.Fleet {
@@ -127,7 +151,7 @@ func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox,
 			return nil, err
 		}
 		return authTarget(box, "sandbox "+box.Name, false, mode)
-	case opt.target.pilot != "":
+	case len(opt.target.pilots) > 0:
 		return openAddress(opt.target)
 	}
 	cfg := sandbox.Config{
@@ -164,12 +188,10 @@ func authTarget(box *sandbox.Sandbox, about string, private bool, mode auth.Mode
 		addresses = box.SecureXDSAddresses()
 	}
 	t := &target{
-		about: about, rest: cfg, xds: addresses[0], replicas: addresses[1:], auth: mode,
-		istiod: istiod.NewClient(box.MonitoringAddress(), nil), version: box.IstioVersion, box: box, private: private,
+		about: about, rest: cfg, xds: addresses[0], pilots: addresses, auth: mode,
+		version: box.IstioVersion, box: box, private: private,
 	}
-	for _, address := range box.MonitoringAddresses()[1:] {
-		t.replicaIstiod = append(t.replicaIstiod, istiod.NewClient(address, nil))
-	}
+	t.monitored(box.MonitoringAddresses())
 	return t, nil
 }
 
@@ -187,8 +209,8 @@ func openCluster(ctx context.Context, t targetOptions) (*target, error) {
 	if raw, err := cc.RawConfig(); err == nil && name == "" {
 		name = raw.CurrentContext
 	}
-	out := &target{about: "context " + name, rest: cfg, xds: t.pilot}
-	if out.auth, err = checkAuth(t.auth, out.xds); err != nil {
+	out := &target{about: "context " + name, rest: cfg, xds: t.pilots[0], pilots: t.pilots}
+	if out.auth, err = checkAuthOf(t.auth, t.pilots); err != nil {
 		return nil, err
 	}
 	if out.auth == auth.Google {
@@ -196,9 +218,7 @@ func openCluster(ctx context.Context, t targetOptions) (*target, error) {
 			return nil, err
 		}
 	}
-	if t.istiod != "" {
-		out.istiod = istiod.NewClient(t.istiod, nil)
-	}
+	out.monitored(t.istiods)
 	if t.yes != "" && t.yes != name {
 		return nil, fmt.Errorf("--yes-this-cluster %s: the context is %s", t.yes, name)
 	}
