@@ -73,7 +73,9 @@ type Flaps struct {
 
 // Sandbox is how a scenario sets up the istiod it is run against when no target is named.
 type Sandbox struct {
-	Istiod Istiod `json:"istiod"`
+	// Profile is the installation profile of Istio, "ambient" or "default"; "" is ambient.
+	Profile string `json:"profile"`
+	Istiod  Istiod `json:"istiod"`
 	// Controllers adds the cluster's own controllers. It follows from the cluster mode.
 	Controllers bool `json:"-"`
 }
