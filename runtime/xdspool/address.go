@@ -57,22 +57,27 @@ func (p *place) address(name string) *address {
 	return &address{name: name, pace: newPacer(p.cfg.Clock, p.cfg.ConnectRate, p.cfg.Hold)}
 }
 
-// nextAddress returns the address of the next connect, in turn over the places and over what each stands for. The caller
-// has to give it to leaveAddress.
-func (p *Pool) nextAddress(ctx context.Context) (*address, error) {
-	p.mu.Lock()
-	at := p.places[p.turns%len(p.places)]
-	p.turns++
-	p.mu.Unlock()
-	if err := p.resolve(ctx, at); err != nil {
-		return nil, err
+// nextAddress returns the address of the next connect, in turn over the places and over what each stands for, but not the
+// one where c has just tried in vain if there is another. The caller has to give it to leaveAddress.
+func (p *Pool) nextAddress(ctx context.Context, c *client) (*address, error) {
+	for again := true; ; again = false {
+		p.mu.Lock()
+		at := p.places[p.turns%len(p.places)]
+		p.turns++
+		p.mu.Unlock()
+		if err := p.resolve(ctx, at); err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		a := at.all[at.turns%at.current]
+		at.turns++
+		if a != c.missed || !again {
+			a.used++
+			p.mu.Unlock()
+			return a, nil
+		}
+		p.mu.Unlock()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	a := at.all[at.turns%at.current]
-	at.turns++
-	a.used++
-	return a, nil
 }
 
 func (p *Pool) leaveAddress(a *address) {
@@ -81,11 +86,12 @@ func (p *Pool) leaveAddress(a *address) {
 	a.used--
 }
 
-// missed notes a connect to a that came to nothing.
-func (p *Pool) missed(a *address) {
+// missed notes a connect of c to a that came to nothing.
+func (p *Pool) missed(c *client, a *address) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.failed++
+	c.missed = a
 }
 
 // resolve finds out what a place stands for, unless that is known.

@@ -35,6 +35,7 @@ type client struct {
 	now    *call // the current stream, for what is sent out of turn
 	types  [numTypes]subscription
 
+	missed  *address             // where the last connect went that came to nothing
 	demands map[nameID]time.Time // what a ztunnel has asked for on demand and has no answer to, and since when it is needed
 }
 
@@ -61,7 +62,7 @@ func (c *client) run(ctx context.Context) {
 // attempt finds an istiod, waits for its turn there and holds one stream. It returns which istiod it was and why the
 // stream ended.
 func (c *client) attempt(ctx context.Context, wait *backoff) (name string, err error) {
-	at, err := c.pool.nextAddress(ctx)
+	at, err := c.pool.nextAddress(ctx, c)
 	if err != nil {
 		return "", err
 	}
@@ -101,7 +102,7 @@ func (c *client) connect(ctx context.Context, at *address, opened func()) error 
 		return s.write(c.pool.begin(c, s))
 	})
 	if !answered.Load() && ctx.Err() == nil {
-		c.pool.missed(at)
+		c.pool.missed(c, at)
 	}
 	return err
 }

@@ -87,7 +87,7 @@ func (t *tracker) trackConfig(ch *change, now time.Time) {
 	}
 	w.gen = o.gen
 	t.chooseAudience(ch, created && !ch.Removed)
-	t.cut(ch)
+	t.cut(ch, now)
 	t.pending[ch] = struct{}{}
 	o.changes = append(o.changes, ch)
 }

@@ -10,7 +10,7 @@ import (
 func (t *tracker) trackNamespace(ch *change) {
 	w := ch.config
 	w.by, w.void = byVoid, "."+ch.Config.Object.Name+".svc."
-	w.region = &regionWatch{last: cds}
+	w.region = &regionWatch{sure: true}
 	for _, c := range t.clients {
 		if c != nil && c.open && c.knows(t.store, w.void) {
 			ch.waiting.add(c.slot)

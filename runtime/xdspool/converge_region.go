@@ -13,6 +13,7 @@ type regionWatch struct {
 	prints map[int]uint64 // byRegion: of what each of the audience held of them before, by slot
 	last   typ            // see last
 	passed slotSet        // who has had a response of that type since, which did not show the change
+	sure   bool           // it will show, as earlier generations did: no response stands for there being no effect
 }
 
 // shadow stands for a change that could not be told from others on their way. Until it must have arrived, no change of the
@@ -51,11 +52,11 @@ func (t *tracker) trackRegion(ch *change, now time.Time) {
 		return
 	}
 	t.chooseScope(ch, before, created)
-	t.cut(ch)
+	t.cut(ch, now)
 	w.region = &regionWatch{parts: t.unshaped(ch, now), last: last(o.region.parts)}
 	switch {
 	case len(telling) > 0 && !created:
-		w.by, w.fields = byWords, telling
+		w.by, w.fields, w.region.sure = byWords, telling, true
 	case ch.Removed && t.waitForWords(ch):
 		w.by = byNought
 	case len(w.region.parts) > 0:
@@ -148,10 +149,13 @@ func (t *tracker) underWay(ch *change, now time.Time) bool {
 	return !ch.settled || ch.pairs > 0 && now.Sub(ch.Scheduled) < t.holdOff(ch.Kind)
 }
 
-// cut ends the watch for changes that ch can be mistaken for: those of the same parts for which nobody waits any more.
-func (t *tracker) cut(ch *change) {
+// cut ends the watch for changes that ch can be mistaken for, of those for which nobody waits any more: changes of the same
+// parts, and where ch is of a Sidecar, which shows proxies what they could not see before, objects that arrived long ago.
+func (t *tracker) cut(ch *change, now time.Time) {
+	reveals := ch.Config.Object.Kind == "Sidecar"
 	for _, other := range slices.Clone(t.open) {
-		if other.config.by != byRegion || !slices.ContainsFunc(other.config.region.parts, ch.shapes) {
+		shaped := other.config.by == byRegion && slices.ContainsFunc(other.config.region.parts, ch.shapes)
+		if !shaped && (!reveals || other.config.region != nil || t.underWay(other, now)) {
 			continue
 		}
 		for slot := range other.waiting.all() {
@@ -230,7 +234,7 @@ func (w *regionWatch) about(t typ) bool { return t == cds || t == lds || t == rd
 // more. Should it show after all, it counts from then on, with the time that it took.
 func (t *tracker) arrived(ch *change, c *client, typ typ, now time.Time) {
 	t.look(ch, c, now)
-	if ch.over || !ch.written || ch.config == nil || ch.config.region == nil || ch.config.by == byVoid {
+	if ch.over || !ch.written || ch.config == nil || ch.config.region == nil || ch.config.region.sure {
 		return
 	}
 	w := ch.config.region

@@ -1,6 +1,7 @@
 package xdspool
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/plscript/plscript/runtime"
@@ -10,12 +11,18 @@ import (
 const sharers = 32
 
 // indexTexts has the words of o, which resources do not name, looked for in what comes from now on. Those of its generation
-// that another object has, which istiod may give to the same proxies, tell nothing, and are taken back.
+// that another object has, which istiod may give to the same proxies, tell nothing of either, and are taken back.
 func (s *store) indexTexts(o *object, telling map[string]bool) {
 	for text, w := range o.words {
 		sharing := s.texts[text]
-		if w.gen == o.gen && (len(sharing) >= sharers || slices.ContainsFunc(sharing, o.meets)) {
-			delete(telling, w.path)
+		shared := false
+		for _, other := range sharing {
+			if o.meets(other) {
+				shared = true
+				delete(other.words, text)
+			}
+		}
+		if w.gen == o.gen && (shared || len(sharing) >= sharers) {
 			delete(o.words, text)
 			continue
 		}
@@ -24,6 +31,8 @@ func (s *store) indexTexts(o *object, telling map[string]bool) {
 			o.indexed = append(o.indexed, text)
 		}
 	}
+	own := o.wordFields()
+	maps.DeleteFunc(telling, func(path string, _ bool) bool { return !own[path] })
 	o.indexed = slices.DeleteFunc(o.indexed, func(text string) bool {
 		if o.words[text] != nil {
 			return false

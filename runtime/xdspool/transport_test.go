@@ -90,7 +90,7 @@ func TestAddressThatNobodyHas(t *testing.T) {
 		f.server.accept(t).sidecar(t, nil)
 	}
 	f.until(t, runtime.Readings{"xds.synced": int64(3), "xds.istiods": int64(1), "xds.mostPerIstiod": int64(3), "xds.leastPerIstiod": int64(0)})
-	if got := f.Addresses(); len(got) != 2 || got[0].Open != 0 || got[0].Failed == 0 || got[1].Open != 3 || got[1].Failed != 0 {
+	if got := f.Addresses(); len(got) != 2 || got[0].Open != 0 || got[0].Failed < 1 || got[0].Failed > 3 || got[1].Open != 3 || got[1].Failed != 0 {
 		t.Errorf("addresses %+v", got)
 	}
 }
