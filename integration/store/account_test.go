@@ -26,12 +26,16 @@ import (
 
 // churn loads a mesh, replaces pods at a rate, and then scales up and down: the first and the last can go past the
 // api-server.
-const churn = `
-	{name: "mesh", steps: [{action: "createNamespaces", count: 3, name: "account", apps: [{name: "app", replicas: 2, pods: 20}]}]},
-	{name: "loaded", steps: [{action: "wait", until: "pods.ready == pods.desired && endpoints.ready == pods.desired"}]},
-	{name: "churn", steps: [{action: "churnPods", rate: "40/s", duration: "5s"}]},
-	{name: "scale", steps: [{action: "scale", by: 3}, {action: "scale", by: -1}]},
+const (
+	churn = churnMesh + `
+	{name: "loaded", steps: [{action: "wait", until: "pods.ready == pods.desired && endpoints.ready == pods.desired"}]},` + churnSteps + `
 	{name: "settle", steps: [{action: "wait", until: "pods.ready == pods.desired && endpoints.ready == pods.desired && writer.pending == 0"}]}`
+	churnMesh = `
+	{name: "mesh", steps: [{action: "createNamespaces", count: 3, name: "account", apps: [{name: "app", replicas: 2, pods: 20}]}]},`
+	churnSteps = `
+	{name: "churn", steps: [{action: "churnPods", rate: "40/s", duration: "5s"}]},
+	{name: "scale", steps: [{action: "scale", by: 3}, {action: "scale", by: -1}]},`
+)
 
 // How many pods churn leaves, and how many it makes and ends.
 const (
@@ -100,7 +104,7 @@ func TestAccountAgreesWithAnObserver(t *testing.T) {
 			const id = "account"
 			defer clean(t, cfg, id)
 			seen := observe(t, cfg, id)
-			check(t, cfg, id, run(t, job{id: id, phases: churn, store: store, rest: cfg}), seen)
+			check(t, cfg, id, run(t, job{id: id, phases: churn, final: churnMesh + churnSteps, store: store, rest: cfg}), seen)
 		})
 	}
 }
@@ -121,7 +125,7 @@ func TestProcessThatStandsStill(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				stopped <- errors.Join(err, syscall.Kill(pid, syscall.SIGCONT))
 			}()
-			r := run(t, job{id: id, phases: churn, store: storeOf(box, false), rest: cfg})
+			r := run(t, job{id: id, phases: churn, final: churnMesh + churnSteps, store: storeOf(box, false), rest: cfg})
 			if err := <-stopped; err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +176,7 @@ func TestAPIServerIsKilled(t *testing.T) {
 		}
 		restarted <- err
 	}()
-	r := run(t, job{id: id, phases: churn, store: storeOf(box, false), rest: cfg})
+	r := run(t, job{id: id, phases: churn, final: churnMesh + churnSteps, store: storeOf(box, false), rest: cfg})
 	if err := <-restarted; err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +253,7 @@ func TestThrottledWrites(t *testing.T) {
 	}))
 	defer front.Close()
 	seen := observe(t, cfg, id)
-	r := run(t, job{id: id, phases: churn, store: storeOf(box, false), rest: cfg, writes: &rest.Config{Host: front.URL}})
+	r := run(t, job{id: id, phases: churn, final: churnMesh + churnSteps, store: storeOf(box, false), rest: cfg, writes: &rest.Config{Host: front.URL}})
 	check(t, cfg, id, r, seen)
 	if got := r.stats.Total.Throttled; got != refused.Load() || got == 0 {
 		t.Errorf("%d writes counted as throttled, %d were", got, refused.Load())

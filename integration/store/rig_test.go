@@ -83,6 +83,7 @@ func storeOf(box *sandbox.Sandbox, always bool) *apiwriter.Store {
 type job struct {
 	id     string
 	phases string // in CUE
+	final  string // the same without those that wait, if what they leave is to be compared with the plan
 	store  *apiwriter.Store
 	rest   *rest.Config
 	writes *rest.Config // where the writer's requests go; rest unless set
@@ -136,6 +137,9 @@ func run(t testing.TB, j job) result {
 		RunID: j.id, Clock: runtimetest.Clock{}, Writer: counted, Proxies: noProxies{}, Changes: noChanges{}, Signal: signal,
 		Meters: []runtime.Meter{w, c}, Services: runtime.Services{Injector: injector.New(injector.Config{Client: clientOf(t, j.rest)})},
 	})
+	if j.final != "" {
+		awaitFinal(t, j)
+	}
 	cancel()
 	if err := errors.Join(<-done, w.Close()); err != nil {
 		t.Error(err)

@@ -58,6 +58,8 @@ type Store struct {
 	// Always uses it for all writes that it knows how to make, and not just for those whose latency nobody measures: bulk
 	// writes and those marked as runtime.Op.Setup.
 	Always bool
+	// Tidying says when [Writer.Tidy] has something to do.
+	Tidying Tidying
 	// Kubelet turns a new pod into one that runs, on the run's own node. Nil leaves pods pending.
 	Kubelet func(p *corev1.Pod, node *corev1.Node, now time.Time)
 }

@@ -43,11 +43,14 @@ func TestJournalComesBeforeDone(t *testing.T) {
 func TestLinesAreJSON(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 4, 5, 6, 7, 80_000, time.UTC)
-	for _, e := range []entry{
-		{Time: at, Verb: "run", Run: "20260304-050607-k3x9", Scenario: "<\"b\\ü & \u2028\n>"},
+	entries := []entry{
 		{Time: at.Truncate(time.Second), Verb: "create", APIVersion: "networking.k8s.io/v1", Kind: "IPAddress", Resource: "ipaddresses", Name: "10.1.2.3", UID: "u"},
-		{Time: at, Verb: "delete", APIVersion: "v1", Kind: "Pod", Resource: "pods", Namespace: "ns", Name: "p", UID: "\xff"},
-	} {
+		{Time: at, Verb: "delete", APIVersion: "v1", Kind: "Pod", Resource: "pods", Namespace: "ns", Name: "p", UID: "u"},
+	}
+	for _, special := range []string{`"`, `\`, "<", ">", "&", "ü", "\u2028", "\n", "\x7f", "\xff", "~", " "} {
+		entries = append(entries, entry{Time: at, Verb: "run", Run: "20260304-050607-k3x9", Scenario: "a" + special + "b"})
+	}
+	for _, e := range entries {
 		want, err := json.Marshal(e)
 		if err != nil {
 			t.Fatal(err)
