@@ -27,6 +27,9 @@ type Config struct {
 	IstioctlBinary string
 	// Istiods is how many istiods are started, each on ports of its own; 0 means 1. The first one serves the webhooks.
 	Istiods int
+	// Profile is the installation profile of Istio: "ambient", also if it is empty, or "default". They differ in what sidecars do:
+	// with the first they serve and send HBONE and are told of every workload, as those of an ambient mesh are.
+	Profile string
 	// Controllers adds the kube-controller-manager, which makes EndpointSlices and ServiceAccounts, and ends namespaces.
 	Controllers bool
 	// IstiodEnv is added to istiod's environment and wins over what the chart sets. Anything set here may change the figures.
@@ -94,6 +97,7 @@ func (c Config) buildOptions() build.Options {
 		Istioctl: c.IstioctlBinary,
 
 		Controllers: c.Controllers,
+		Profile:     build.Profile(c.Profile),
 		Report:      func(e build.Event) { c.Progress(Event(e)) },
 	}
 	if c.AssetsDir != "" {

@@ -99,17 +99,22 @@ func podWrites(all []string, name string) (out []string) {
 	return out
 }
 
+// lastStatus is what the kubelet wrote last about a pod that has stopped, or nil.
+func (w *world) lastStatus() (last *corev1.Pod) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, op := range w.written {
+		if p, ok := op.Object.(*corev1.Pod); ok && op.Verb == runtime.VerbStatus && p.DeletionTimestamp != nil {
+			last = p
+		}
+	}
+	return last
+}
+
 // TestTheGracePeriodEnds: what still runs then is killed, also when the grace period is cut short; with none, the
 // api-server removes the pod and the kubelet writes nothing.
 func TestTheGracePeriodEnds(t *testing.T) {
 	inWorldOf(t, stopsAfter(time.Minute), func(w *world) {
-		var last *corev1.Pod
-		w.fail = func(op runtime.Op) error {
-			if p, ok := op.Object.(*corev1.Pod); ok && op.Verb == runtime.VerbStatus && p.DeletionTimestamp != nil {
-				last = p.DeepCopy()
-			}
-			return nil
-		}
 		always := corev1.ContainerRestartPolicyAlways
 		p := testPod("p", "10.1.0.5")
 		p.Spec.InitContainers = []corev1.Container{{Name: "setup", Image: "i"}, {Name: "istio-proxy", Image: "x", RestartPolicy: &always}}
@@ -118,10 +123,11 @@ func TestTheGracePeriodEnds(t *testing.T) {
 		w.after(10 * time.Second)
 		w.terminate("p", 2)
 		w.after(time.Second)
-		if last != nil {
+		if w.lastStatus() != nil {
 			t.Fatal("it was stopped before its time")
 		}
 		w.after(time.Second + time.Millisecond)
+		last := w.lastStatus()
 		if _, ok := get(w, &corev1.Pod{}, "ns", "p"); ok || last == nil {
 			t.Fatal("it outlived its grace period")
 		}

@@ -15,7 +15,7 @@ import (
 
 // watch starts the informers and returns what tells that each handler has seen everything that existed.
 func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.DoneChecker, error) {
-	f := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTransform(strip))
+	f := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTransform(stripper()))
 	type source struct {
 		informer cache.SharedIndexInformer
 		handler  cache.ResourceEventHandler
@@ -82,6 +82,17 @@ func handler[T metav1.Object](ctx context.Context, seen, gone func(context.Conte
 	}
 }
 
+// stripper returns what strips the watched objects; pods with the same labels share them.
+func stripper() cache.TransformFunc {
+	labels := newLabelSets()
+	return func(obj any) (any, error) {
+		if p, ok := obj.(*corev1.Pod); ok {
+			p.Labels = labels.shared(p.Labels)
+		}
+		return strip(obj)
+	}
+}
+
 // strip removes what the cluster does not look at, so that a hundred thousand pods fit. A pod that is still to be run
 // keeps its metadata, because its status is written back with it.
 func strip(obj any) (any, error) {
@@ -119,7 +130,7 @@ func stripPod(p *corev1.Pod) {
 		return
 	}
 	p.Annotations, p.OwnerReferences = nil, nil
-	status := corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
+	status := corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP}
 	for _, cond := range p.Status.Conditions {
 		if cond.Type == corev1.PodReady {
 			status.Conditions = []corev1.PodCondition{{Type: cond.Type, Status: cond.Status}}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/plscript/plscript/sandbox/internal/process"
 )
@@ -20,8 +21,21 @@ type Options struct {
 	Istioctl  string
 	// Controllers asks for the kube-controller-manager too, which is built for nobody else.
 	Controllers bool
+	Profile     Profile     // of IstioObjects; "" is Ambient
 	Report      func(Event) // called for each step that is not in the cache; not concurrently
 }
+
+// Profile is one of Istio's installation profiles (Istio manifests/profiles).
+type Profile string
+
+// The profiles that a sandbox may have.
+const (
+	Ambient Profile = "ambient" // sidecars take part in the ambient mesh too
+	Default Profile = "default" // sidecars only
+)
+
+// profiles are rendered together, so that a cache entry that is complete for one is complete for the other.
+var profiles = []Profile{Ambient, Default}
 
 // Artifacts is all that a sandbox is made of. The lists are JSON arrays of Kubernetes objects.
 type Artifacts struct {
@@ -42,9 +56,11 @@ const (
 	fileControllers = "kube-controller-manager"
 	fileIstiod      = "istiod"
 	fileIstioctl    = "istioctl"
-	fileIstio       = "istio-objects.json"
 	fileGatewayCRDs = "gateway-crds.json"
 )
+
+// file is the name of the rendered objects in a cache entry.
+func (p Profile) file() string { return "istio-" + string(p) + ".json" }
 
 // builder is one call of Ensure.
 type builder struct {
@@ -64,6 +80,9 @@ func Ensure(ctx context.Context, o Options) (*Artifacts, error) {
 		if err := checkExecutable(given); err != nil { // before minutes are spent on the others
 			return nil, err
 		}
+	}
+	if o.Profile = Profile(or(string(o.Profile), string(Ambient))); !slices.Contains(profiles, o.Profile) {
+		return nil, fmt.Errorf("no profile %q: there are %q", o.Profile, profiles)
 	}
 	versions, err := pinnedVersions(goMod)
 	if err != nil {
@@ -122,13 +141,24 @@ func (b *builder) locate(ctx context.Context) error {
 // needed lists the files that must be in the entry. istioctl is none of them: it only serves to render the objects.
 func (b *builder) needed() []string {
 	files := []string{fileGatewayCRDs}
-	for file, given := range map[string]string{fileEtcd: b.Etcd, fileAPIServer: b.APIServer, fileIstiod: b.Istiod, fileIstio: b.Istioctl} {
+	for file, given := range map[string]string{fileEtcd: b.Etcd, fileAPIServer: b.APIServer, fileIstiod: b.Istiod} {
 		if given == "" {
 			files = append(files, file)
 		}
 	}
+	if b.Istioctl == "" {
+		files = append(files, renderedFiles()...)
+	}
 	if b.Controllers {
 		files = append(files, fileControllers)
+	}
+	return files
+}
+
+func renderedFiles() []string {
+	var files []string
+	for _, p := range profiles {
+		files = append(files, p.file())
 	}
 	return files
 }
@@ -151,8 +181,11 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.compile(ctx); err != nil {
 		return err
 	}
-	if b.Istioctl == "" && !b.has(fileIstio) {
-		err := b.install(fileIstio, func(temp string) error { return b.renderIstio(ctx, b.path(fileIstioctl), temp) })
+	for _, p := range profiles {
+		if b.Istioctl != "" || b.has(p.file()) {
+			continue
+		}
+		err := b.install(p.file(), func(temp string) error { return b.renderIstio(ctx, b.path(fileIstioctl), p, temp) })
 		if err != nil {
 			return err
 		}

@@ -43,21 +43,26 @@ func TestWithoutGoAFinishedEntryServes(t *testing.T) {
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{fileEtcd, fileAPIServer, fileIstiod, fileIstio, fileGatewayCRDs} {
+	for _, name := range append(renderedFiles(), fileEtcd, fileAPIServer, fileIstiod, fileGatewayCRDs) {
 		if err := e.install(name, write("content of "+name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := Ensure(t.Context(), Options{CacheDir: cache, Report: quiet})
-	if err != nil {
-		t.Fatal(err)
+	for profile, of := range map[Profile]Profile{"": Ambient, Ambient: Ambient, Default: Default} {
+		got, err := Ensure(t.Context(), Options{CacheDir: cache, Profile: profile, Report: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Istiod != e.path(fileIstiod) || string(got.GatewayCRDs) != "content of "+fileGatewayCRDs || string(got.IstioObjects) != "content of "+of.file() {
+			t.Errorf("with profile %q: Ensure = %+v", profile, got)
+		}
 	}
-	if got.Istiod != e.path(fileIstiod) || string(got.GatewayCRDs) != "content of "+fileGatewayCRDs {
-		t.Errorf("Ensure = %+v", got)
+	if _, err := Ensure(t.Context(), Options{CacheDir: cache, Profile: "demo", Report: quiet}); err == nil {
+		t.Error("no error for a profile that is not rendered")
 	}
 
 	own := script(t, "my-istiod", "")
-	got, err = Ensure(t.Context(), Options{CacheDir: cache, Istiod: own, Report: quiet})
+	got, err := Ensure(t.Context(), Options{CacheDir: cache, Istiod: own, Report: quiet})
 	if err != nil || got.Istiod != own || got.Etcd != e.path(fileEtcd) {
 		t.Errorf("with an istiod of the user's: %+v, %v", got, err)
 	}
@@ -85,7 +90,7 @@ func newTestRunner(t *testing.T) runner {
 func TestUsersIstioctlRendersTheObjects(t *testing.T) {
 	t.Parallel()
 	istioctl := script(t, "istioctl", `echo "kind: A"; echo "args: '$*'"; echo "---"; echo "---"; echo "kind: B"`)
-	b := &builder{Options: Options{Istioctl: istioctl}, runner: newTestRunner(t)}
+	b := &builder{Options: Options{Istioctl: istioctl, Profile: Default}, runner: newTestRunner(t)}
 	content, err := b.istioObjects(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +102,7 @@ func TestUsersIstioctlRendersTheObjects(t *testing.T) {
 	if len(objects) != 2 || objects[0]["kind"] != "A" || objects[1]["kind"] != "B" {
 		t.Fatalf("objects = %v", objects)
 	}
-	if args := objects[0]["args"]; !strings.Contains(args, WebhookHost+"/inject") || !strings.Contains(args, WebhookHost+"/validate") {
+	if args := objects[0]["args"]; !strings.Contains(args, WebhookHost+"/inject") || !strings.Contains(args, WebhookHost+"/validate") || !strings.Contains(args, "profile=default ") {
 		t.Errorf("istioctl was called with %q", args)
 	}
 }

@@ -22,7 +22,7 @@ func (b *builder) binaries() []tool {
 		{file: fileEtcd, pkg: moduleEtcd, present: b.Etcd != ""},
 		{file: fileAPIServer, pkg: moduleKubernetes + "/cmd/kube-apiserver", stamps: b.kubernetesStamps, present: b.APIServer != ""},
 		{file: fileIstiod, pkg: moduleIstio + "/pilot/cmd/pilot-discovery", stamps: b.istioStamps, present: b.Istiod != ""},
-		{file: fileIstioctl, pkg: moduleIstio + "/istioctl/cmd/istioctl", stamps: b.istioStamps, present: b.Istioctl != "" || b.has(fileIstio)},
+		{file: fileIstioctl, pkg: moduleIstio + "/istioctl/cmd/istioctl", stamps: b.istioStamps, present: b.Istioctl != "" || b.hasAll(renderedFiles())},
 	}
 	if b.Controllers { // after the api-server, which it shares most of its packages with
 		all = slices.Insert(all, 2, tool{file: fileControllers, pkg: moduleKubernetes + "/cmd/kube-controller-manager", stamps: b.kubernetesStamps})

@@ -20,7 +20,7 @@ const WebhookHost = "istiod.invalid"
 // istioObjects returns the objects of the cache entry, or has the user's istioctl render its own.
 func (b *builder) istioObjects(ctx context.Context) ([]byte, error) {
 	if b.Istioctl == "" {
-		content, err := os.ReadFile(b.path(fileIstio))
+		content, err := os.ReadFile(b.path(b.Profile.file()))
 		if err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
@@ -31,19 +31,22 @@ func (b *builder) istioObjects(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("rendering Istio's objects: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, fileIstio)
-	if err := b.renderIstio(ctx, b.Istioctl, out); err != nil {
+	out := filepath.Join(dir, b.Profile.file())
+	if err := b.renderIstio(ctx, b.Istioctl, b.Profile, out); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(out)
 }
 
-// renderIstio has istioctl render what "istioctl install" with the ambient profile would apply. The charts are inside istioctl.
-func (b *builder) renderIstio(ctx context.Context, istioctl, out string) error {
+// renderIstio has istioctl render what "istioctl install" with a profile would apply, but for the ingress gateway that comes
+// with the default one: nothing here would run it, and sidecars would be told of its Service. The charts are inside istioctl.
+func (b *builder) renderIstio(ctx context.Context, istioctl string, profile Profile, out string) error {
 	r := b.runner
 	r.env = append(r.env[:len(r.env):len(r.env)], "KUBECONFIG="+os.DevNull) // no cluster has a say in it
 	rendered, err := r.run(ctx, nil, istioctl, "manifest", "generate",
-		"--set", "profile=ambient",
+		"--set", "profile="+string(profile),
+		"--set", "components.ingressGateways[0].name=istio-ingressgateway",
+		"--set", "components.ingressGateways[0].enabled=false",
 		"--set", "values.istiodRemote.injectionURL=https://"+WebhookHost+"/inject",
 		"--set", "values.base.validationURL=https://"+WebhookHost+"/validate")
 	if err != nil {
