@@ -22,16 +22,16 @@ type demandAddresses struct {
 	from, to *runtime.Selector
 }
 
-// Check finds what only several fields together, or the scenario, show.
+// Check finds what only several fields together show.
 func (a *demandAddresses) Check(_ context.Context, c *runtime.Checker) {
 	a.check(c, "connections")
 	a.from, a.to = c.Selector("from", a.From), c.Selector("select", a.Select)
-	if !c.Proxies.OnDemand {
-		c.Errorf("", "needs `proxies: onDemand: true`: ztunnels are sent all addresses otherwise, and ask for none")
-	}
 }
 
 func (a *demandAddresses) Plan(ctx context.Context, p *runtime.Planner) error {
+	if !p.Proxies.OnDemand {
+		return errNotOnDemand
+	}
 	next, err := a.connections(ctx, p.Mesh, p.Rand)
 	if err != nil {
 		return err
@@ -54,6 +54,7 @@ func (a *demandAddresses) Run(ctx context.Context, env *runtime.Env) error {
 }
 
 var (
+	errNotOnDemand    = errors.New("needs `proxies: onDemand: true`: ztunnels are sent all addresses otherwise, and ask for none")
 	errNobodyConnects = errors.New("from: it holds for no pod that was planned before this step")
 	errNoAmbient      = errors.New("there is no pod of type ambient that could connect: plan some before this step, or say which pods do with `from`")
 	errNowhere        = errors.New("select: it holds for no pod that was planned before this step")
@@ -124,14 +125,14 @@ func (a *demandAddresses) connect(m *runtime.Mesh, from, to *runtime.Pod) []runt
 		// Where does it go? (ztunnel src/proxy/outbound.rs, build_request)
 		switch service := serviceAddress(to.App); {
 		case a.By == "service" && m.Learn(from.Node(), service):
-			out = append(out, demand(from, "Service", to.App.Namespace.Name, to.App.Name, service))
+			out = append(out, demand(from.Node(), service))
 		case a.By == "pod" && apart && m.Learn(from.Node(), podAddress(to), service):
-			out = append(out, demand(from, "Pod", to.App.Namespace.Name, to.Name(), podAddress(to)))
+			out = append(out, demand(from.Node(), podAddress(to)))
 		}
 	}
 	// Where does it come from? (ztunnel src/proxy/inbound.rs, fetch_workload_by_address)
 	if served(to) && apart && m.Learn(to.Node(), podAddress(from), serviceAddress(from.App)) {
-		out = append(out, demand(to, "Pod", from.App.Namespace.Name, from.Name(), podAddress(from)))
+		out = append(out, demand(to.Node(), podAddress(from)))
 	}
 	return out
 }
@@ -142,10 +143,7 @@ func serviceAddress(a *runtime.App) string { return a.Namespace.Name + "/" + a.H
 // podAddress is the pod's address in the network of who asks.
 func podAddress(p *runtime.Pod) string { return "/" + p.IP() }
 
-// demand is what the ztunnel on the pod's node asks for.
-func demand(p *runtime.Pod, kind, namespace, name, address string) runtime.Intent {
-	return runtime.Intent{
-		Kind: kind, Namespace: namespace, Name: name,
-		Demands: []runtime.Demand{{Ztunnel: istioSystem + "/" + ztunnelName(p.Node()), Address: address}},
-	}
+// demand has the node's ztunnel ask for an address.
+func demand(n *runtime.Node, address string) runtime.Intent {
+	return runtime.Intent{Demand: &runtime.Demand{Ztunnel: istioSystem + "/" + ztunnelName(n), Address: address}}
 }

@@ -30,6 +30,12 @@ func (w *strictWriter) Submit(_ context.Context, op runtime.Op) error {
 	kind, ns, name := runtimetest.GroupKind(op.Object).Kind, op.Object.GetNamespace(), op.Object.GetName()
 	key := kind + " " + ns + "/" + name
 	w.mu.Lock()
+	full := op.Priority == runtime.PriorityBulk && op.Verb == runtime.VerbCreate && w.rand.IntN(10) == 0
+	w.mu.Unlock()
+	if full {
+		time.Sleep(2 * time.Millisecond) // as bulk writes do while the queue is full: others overtake
+	}
+	w.mu.Lock()
 	before, done := w.last[key], make(chan struct{})
 	w.last[key] = done
 	delay := time.Duration(w.rand.IntN(2000)) * time.Microsecond

@@ -63,7 +63,6 @@ func (e *Env) Test(ctx context.Context, cond *expr.Program) (ok bool, values map
 type Checker struct {
 	Inputs  Inputs         // nil if the scenario can name no files
 	Cluster ir.ClusterMode // what the target has of a cluster
-	Proxies ir.Proxies     // how the run's XDS clients behave
 
 	step        *ir.Step
 	lang        *Language

@@ -56,7 +56,7 @@ func Compile(ctx context.Context, s *ir.Scenario, in Inputs) (*Graph, ir.Diagnos
 		ph := &phase{Phase: p}
 		g.phases = append(g.phases, ph)
 		for _, st := range p.Steps {
-			n, found := compileStep(ctx, &Checker{Inputs: in, Cluster: s.Cluster, Proxies: s.Proxies, step: st, lang: l, params: g.params})
+			n, found := compileStep(ctx, &Checker{Inputs: in, Cluster: s.Cluster, step: st, lang: l, params: g.params})
 			ds = append(ds, found...)
 			n.phase = ph
 			ph.steps = append(ph.steps, n)
@@ -120,7 +120,7 @@ func (g *Graph) Plan(ctx context.Context) (*Plan, ir.Diagnostics) {
 			}
 			pp.Steps = append(pp.Steps, sp)
 			when, what := stepRand(g.Scenario.Seed, ph.Name, st.Index)
-			p := &Planner{Mesh: mesh, Rand: what, Params: g.params, Inputs: g.inputs, Step: st.Step, when: when, step: sp, plan: plan}
+			p := &Planner{Mesh: mesh, Rand: what, Params: g.params, Inputs: g.inputs, Step: st.Step, when: when, step: sp, plan: plan, Proxies: g.Scenario.Proxies}
 			if err := st.action.Plan(ctx, p); err != nil {
 				return nil, ir.Diagnostics{{Pos: st.Pos, Code: ir.CodePlan, Path: st.Path, Message: err.Error()}}
 			}

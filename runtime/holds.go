@@ -125,6 +125,9 @@ func (h *holds) ahead(in Intent) (out []*hold) {
 			out = append(out, x)
 		}
 	}
+	if x := h.filling[in.Name]; x != nil {
+		out = append(out, x)
+	}
 	return out
 }
 

@@ -39,8 +39,8 @@ type Intent struct {
 	Forget []ProxyKey
 	// Disconnect are proxies whose streams are broken.
 	Disconnect []ProxyKey
-	// Demands are addresses that ztunnels ask for.
-	Demands []Demand
+	// Demand is an address that a ztunnel asks for; nil if there is none.
+	Demand *Demand
 	// Change is the change whose convergence the write starts, nil if it is not measured.
 	Change func() Change
 	// Pause, in place of a write, waits that long.
@@ -64,7 +64,7 @@ func (in Intent) does() string {
 		return "certify"
 	case len(in.Disconnect) > 0:
 		return "disconnect"
-	case len(in.Demands) > 0:
+	case in.Demand != nil:
 		return "demand"
 	}
 	return "open"
@@ -75,6 +75,9 @@ func (in Intent) calls() bool { return in.Injection == InjectDirect || in.Certif
 
 // about names what the intent is about: "Pod mesh-0/web-0-abcde".
 func (in Intent) about() string {
+	if in.Demand != nil {
+		return in.Demand.Address + " for " + in.Demand.Ztunnel
+	}
 	if in.Namespace == "" {
 		return in.Kind + " " + in.Name
 	}

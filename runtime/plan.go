@@ -17,6 +17,8 @@ type Planner struct {
 	Params map[string]any
 	Inputs Inputs // nil if the scenario can name no files
 	Step   *ir.Step
+	// Proxies say how the run's XDS clients behave.
+	Proxies ir.Proxies
 
 	when *rand.Rand
 	step *StepPlan
@@ -156,8 +158,8 @@ func (p *Planner) countCalls(in Intent) {
 	if in.CSR || in.Certificate != nil {
 		p.step.Calls[StageCertificate]++
 	}
-	if n := len(in.Demands); n > 0 {
-		p.step.Calls[StageDemand] += int64(n)
+	if in.Demand != nil {
+		p.step.Calls[StageDemand]++
 	}
 }
 

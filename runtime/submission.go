@@ -122,9 +122,8 @@ func (s *submission) carryOut(obj Object) {
 	for _, p := range s.in.Disconnect {
 		s.env.Proxies.Disconnect(p.Key)
 	}
-	if err := s.demand(); err != nil {
-		s.end(Result{Fate: FateFailed, Err: err})
-		return
+	if d := s.in.Demand; d != nil {
+		s.env.Demands.Demand(*d, s.due)
 	}
 	if s.in.Verb == "" {
 		s.end(Result{Fate: FateDone})
@@ -134,17 +133,6 @@ func (s *submission) carryOut(obj Object) {
 		obj = s.in.Build()
 	}
 	s.write(obj)
-}
-
-// demand has ztunnels ask for addresses.
-func (s *submission) demand() error {
-	if len(s.in.Demands) > 0 && s.env.Demands == nil {
-		return &NoServiceError{Need: "have ztunnels ask for addresses"}
-	}
-	for _, d := range s.in.Demands {
-		s.env.Demands.Demand(d, s.due)
-	}
-	return nil
 }
 
 // want adds the proxy that comes with the object; after an injection, the one that the patched pod describes.

@@ -107,6 +107,7 @@ type Proxies struct {
 	wanted map[string]runtime.Proxy
 	opened map[runtime.ProxyClass]int64
 	broken []string
+	asked  []runtime.Demand
 	csrs   int64
 }
 
@@ -136,6 +137,20 @@ func (p *Proxies) Disconnect(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broken = append(p.broken, key)
+}
+
+// Demand implements [runtime.Demands].
+func (p *Proxies) Demand(d runtime.Demand, _ time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, d)
+}
+
+// Demanded returns what ztunnels were to ask for, in order.
+func (p *Proxies) Demanded() []runtime.Demand {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
 }
 
 // Disconnected returns the proxies whose streams were broken, in order.
