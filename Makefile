@@ -64,8 +64,8 @@ bench-huge: build ## load 200,000 pods, and add the figures to docs/performance.
 soak: build ## hold 1,000 sidecars for 5 minutes, and add the figures to docs/performance.md
 	$(GO) run ./internal/bench -plscript $(BIN)/plscript -only soak
 
-bench-xds: ## the XDS pool against a replay of a real istiod's answers: CPU, memory, idle streams; PEER_BIN=pilot-load beside it
-	$(GO) test -run '^$$' -bench . -benchtime 3x ./runtime/xdspool/replay $(if $(PEER_BIN),-args -peer-bin $(abspath $(PEER_BIN)))
+bench-xds: build ## the XDS pool alone, against istiod and against a replay of its answers; PEER_BIN=pilot-load measures that tool beside it
+	$(GO) run ./internal/bench -plscript $(BIN)/plscript -only xds $(if $(PEER_BIN),-peer-bin $(abspath $(PEER_BIN)))
 
 microbench: ## every Go benchmark
 	$(GO) test -short -run '^$$' -bench . -benchmem ./...

@@ -1,6 +1,10 @@
 package integration
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // TestAuth syncs every class that a token or a certificate is for, over TLS that is verified against the mesh's root.
 func TestAuth(t *testing.T) {
@@ -18,7 +22,12 @@ thresholds: [{expr: "xds.nacks == 0 && xds.disconnects == 0"}]
 `)
 	for _, mode := range []string{"jwt", "mtls"} {
 		t.Run(mode, func(t *testing.T) {
-			checkSync(t, run(t, 0, "run", "--sandbox", box.Name, "--auth", mode, file).report(t))
+			r := run(t, 0, "run", "--sandbox", box.Name, "--auth", mode, file).report(t)
+			checkSync(t, r)
+			plan := run(t, 0, "plan", "--auth", mode, file).stdout.String()
+			if want := fmt.Sprintf("%v certificates", r.Readings["certificates.count"]); !strings.Contains(plan, want) {
+				t.Errorf("the plan does not count %s:\n%s", want, plan)
+			}
 			checkEmpty(t, box)
 		})
 	}

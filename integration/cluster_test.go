@@ -75,6 +75,7 @@ func TestClusterModes(t *testing.T) {
 	})
 	t.Run("fake-nodes", func(t *testing.T) { checkFakeNodes(t, box) })
 	t.Run("real", func(t *testing.T) { checkReal(t, box) })
+	t.Run("istiods", func(t *testing.T) { checkIstiods(t, box) })
 	t.Run("sandbox", func(t *testing.T) {
 		p := run(t, 3, "run", "--sandbox", name, scenario(t, `
 name: "twice"
@@ -93,6 +94,7 @@ func checkFakeNodes(t *testing.T, box *sandbox.Sandbox) {
 	whileHeld(t, box, `
 name: "fake-nodes"
 cluster: "fake-nodes"
+kubelet: {shutdown: "1s", terminationGracePeriod: "2s"}
 maxLateness: "1m" // how fast this machine is, is not what is tested
 phases: [
 	{name: "nodes", steps: [{action: "createNodes", count: 2, regions: 2, capacity: {cpu: "8", pods: 100}, kubeletVersion: "v1.35.1"}]},
@@ -155,6 +157,7 @@ func checkReal(t *testing.T, box *sandbox.Sandbox) {
 	whileHeld(t, box, `
 name: "real"
 cluster: "real"
+kubelet: {shutdown: "1s"}
 maxLateness: "1m"
 phases: [
 	{name: "mesh", steps: [{action: "createNamespaces", count: 1, name: "real", apps: [
@@ -164,7 +167,7 @@ phases: [
 	{name: "settle", steps: [{action: "wait", until: "pods.ready == 114 && endpoints.ready == 114 && xds.synced == 4"}]},
 	HELD,
 	{name: "churn", steps: [{action: "churnPods", rate: "10/s", duration: "2s", select: "app.name == 'many'"}]},
-	{name: "settled", steps: [{action: "wait", until: "changes.endpoint.pending == 0 && endpoints.ready == 114"}]},
+	{name: "settled", steps: [{action: "wait", until: "pods.terminating == 0 && changes.endpoint.pending == 0 && endpoints.ready == 114"}]},
 ]
 thresholds: [{expr: "xds.disconnects == 0"}, {expr: "changes.endpoint.count >= 20"}]
 `, func(c *kubernetes.Clientset) {

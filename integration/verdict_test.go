@@ -13,10 +13,11 @@ import (
 var expected = map[string]struct {
 	proxies map[string]int // synced, by class
 	pushed  []string       // types of which resources were received
+	never   string         // a type of which none was
 }{
-	"ambient": {map[string]int{"ztunnel": 2, "waypoint": 4}, []string{"cds", "eds", "lds", "wds"}},
-	"sidecar": {map[string]int{"sidecar": 9}, []string{"cds", "eds", "lds", "rds"}},
-	"gateway": {map[string]int{"gateway": 2}, []string{"cds", "eds", "lds", "rds"}},
+	"ambient": {proxies: map[string]int{"ztunnel": 2, "waypoint": 4}, pushed: []string{"cds", "eds", "lds", "wds"}},
+	"sidecar": {proxies: map[string]int{"sidecar": 9}, pushed: []string{"cds", "eds", "lds", "rds"}, never: "workload"}, // no ambient profile
+	"gateway": {proxies: map[string]int{"gateway": 2}, pushed: []string{"cds", "eds", "lds", "rds"}},
 }
 
 // matrix is what `plscript matrix` prints.
@@ -52,6 +53,9 @@ func TestScenarios(t *testing.T) {
 				if reading(r, "xds."+typ+".resources") == 0 {
 					t.Errorf("no %s resource was received", typ)
 				}
+			}
+			if tc.never != "" && reading(r, "xds."+tc.never+".responses") != 0 {
+				t.Errorf("%s responses were received", tc.never)
 			}
 			if reading(r, "pods.ready") != reading(r, "pods.desired") || reading(r, "endpoints.ready") != reading(r, "endpoints.desired") {
 				t.Errorf("pods or endpoints are missing: %v", r.Readings)

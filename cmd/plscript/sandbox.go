@@ -31,6 +31,7 @@ func (s *system) sandboxCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			sub("up", "start a sandbox and leave it running", s.sandboxUp,
 				&cli.StringSliceFlag{Name: "istiod-env", Usage: "add `NAME=VALUE` to istiod's environment; repeatable"},
+				&cli.StringFlag{Name: "profile", Value: "ambient", Usage: "install Istio with `PROFILE` ambient or default; the second is for sidecars only"},
 				&cli.IntFlag{Name: "istiods", Value: 1, Usage: "start `N` istiods, each on ports of its own"},
 				&cli.BoolFlag{Name: "controllers", Usage: "add the kube-controller-manager, for scenarios with cluster: \"fake-nodes\""},
 				&cli.StringFlag{Name: "istiod", Usage: "another pilot-discovery `BINARY` than the pinned one"}),
@@ -75,8 +76,12 @@ func (s *system) sandboxUp(c *cli.Context) error {
 	if istiods < 1 || istiods > maxIstiods {
 		return usage("--istiods %d: want 1 to %d", istiods, maxIstiods)
 	}
+	profile := c.String("profile")
+	if profile != "ambient" && profile != "default" {
+		return usage("--profile %s: want ambient or default", profile)
+	}
 	box, err := sandbox.Up(c.Context, name, sandbox.Config{
-		IstiodEnv: env, IstiodBinary: c.String("istiod"), Istiods: istiods, Controllers: c.Bool("controllers"), Progress: s.stages(false),
+		Profile: profile, IstiodEnv: env, IstiodBinary: c.String("istiod"), Istiods: istiods, Controllers: c.Bool("controllers"), Progress: s.stages(false),
 	})
 	switch {
 	case errors.Is(err, sandbox.ErrExists):
