@@ -93,11 +93,27 @@ func TestEndpointsOfAServiceEntry(t *testing.T) {
 		s[i].push(t, eds, resources{assignment(name)})
 	}
 	f.until(t, of(runtime.ChangeCluster, 3, 0, 0, 6))
+	f.Want(runtime.Proxy{Class: runtime.ClassZtunnel, Namespace: "istio-system", Name: "z", IP: "10.0.0.2"})
+	z := f.server.accept(t)
+	z.next(t, wds)
+	z.next(t, wads)
+	z.push(t, wads, nil)
+	z.push(t, wds, resources{namedString("ns/"+host, "its ports")})
+	f.until(t, runtime.Readings{"xds.ztunnel.synced": int64(1)})
+	f.clock.Advance(time.Minute)
+	update := entry()
+	update.Config.Fields["spec.resolution"] = "STATIC" // what a ztunnel knows of it stays the same
+	f.write(update)
+	for i := range s {
+		s[i].push(t, eds, resources{assignment(name, "100.64.0.3")})
+	}
+	f.until(t, of(runtime.ChangeCluster, 4, 0, 0, 8))
 	f.write(removal(entry()))
+	z.push(t, wds, nil, "ns/"+host)
 	for i := range s {
 		s[i].drop(t, name)
 	}
-	f.until(t, of(runtime.ChangeCluster, 4, 0, 0, 8))
+	f.until(t, of(runtime.ChangeCluster, 5, 0, 0, 11))
 }
 
 func TestPortsOfAService(t *testing.T) {

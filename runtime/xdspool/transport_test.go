@@ -95,6 +95,37 @@ func TestAddressThatNobodyHas(t *testing.T) {
 	}
 }
 
+// TestNextAddress: a proxy that has tried one istiod in vain tries another, whoever came between.
+func TestNextAddress(t *testing.T) {
+	t.Parallel()
+	p := New(Config{Addresses: []string{"127.0.0.1:1", "127.0.0.1:2"}, Clock: newClock()})
+	c, other := &client{}, &client{}
+	next := func(c *client) *address {
+		a, err := p.nextAddress(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := next(c)
+	p.missed(c, first)
+	if second := next(other); second == first {
+		t.Errorf("the second proxy goes to %s as well", first.name)
+	}
+	if again := next(c); again == first {
+		t.Errorf("after a connect in vain, %s is tried again", first.name)
+	}
+	alone := New(Config{Addresses: []string{"127.0.0.1:1"}, Clock: newClock()})
+	a, err := alone.nextAddress(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.missed = a
+	if again, err := alone.nextAddress(t.Context(), c); again != a || err != nil {
+		t.Errorf("where there is no other: %v, %v", again, err)
+	}
+}
+
 // authenticator answers once with an error.
 type authenticator struct{ failed bool }
 

@@ -100,7 +100,9 @@ func TestMuchIsNotHeld(t *testing.T) {
 		c.hold()
 		for range 3 {
 			// That the pipe is closed is for the reads below to tell.
-			_ = c.write(func(b []byte) []byte { return append(appendFrame(b, holdOut/2, frameData, 0, 1), make([]byte, holdOut/2)...) })
+			_ = c.write(func(b []byte) []byte {
+				return append(appendFrame(b, holdOut/2, frameData, 0, 1), make([]byte, holdOut/2)...)
+			})
 		}
 		_ = c.release()
 	}()
