@@ -43,8 +43,8 @@ phases: [
 thresholds: [{expr: "xds.synced == 60 && xds.nacks == 0 && xds.disconnects == 0"}]
 `
 
-// quietEdge is how far the count of CPU reaches into the phases around the one that is measured: an observer that looks
-// twice a second then misses nothing.
+// quietEdge is how far the count of CPU reaches into the phases around the one that is measured: the observer, which
+// looks a few times a second, then misses nothing.
 const quietEdge = time.Second
 
 // box is a sandbox that outlives the runs on it.

@@ -27,7 +27,7 @@ func syncReport() *report.Report {
 func seenEvery(from time.Time, used ...int) *observer {
 	o := &observer{total: 700 * time.Millisecond}
 	for i, ms := range used {
-		o.all = append(o.all, sample{at: from.Add(time.Duration(i) * observeEvery), cpu: map[string]time.Duration{"plscript": time.Duration(ms) * time.Millisecond}})
+		o.all = append(o.all, sample{at: from.Add(time.Duration(i) * 500 * time.Millisecond), cpu: map[string]time.Duration{"plscript": time.Duration(ms) * time.Millisecond}})
 	}
 	return o
 }
