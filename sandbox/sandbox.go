@@ -110,7 +110,7 @@ func (s *Sandbox) check() (done bool, err error) {
 		return true, nil
 	}
 	for _, p := range s.processes {
-		if !p.Alive() {
+		if p.Ended() {
 			return true, newProcessError(p)
 		}
 	}

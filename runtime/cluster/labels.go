@@ -6,20 +6,21 @@ import (
 	"sync"
 )
 
-// maxLabelSets bounds what [labelSets] remembers: the pods of a mesh share a few sets for each app.
+// maxLabelSets is how many sets are remembered for the pods of a cluster, which share a few for each app.
 const maxLabelSets = 1 << 16
 
 // labelSets finds one map for all pods with the same labels. Each decoded pod brings its own, which is a quarter of what is
 // kept of it and half of what the garbage collector has to look at. It is safe for concurrent use.
 type labelSets struct {
 	seed maphash.Seed
+	most int // sets that are remembered
 
 	mu   sync.Mutex
 	sets map[uint64]map[string]string
 }
 
-func newLabelSets() *labelSets {
-	return &labelSets{seed: maphash.MakeSeed(), sets: map[uint64]map[string]string{}}
+func newLabelSets(most int) *labelSets {
+	return &labelSets{seed: maphash.MakeSeed(), most: most, sets: map[uint64]map[string]string{}}
 }
 
 // shared returns a map like labels, which nobody may change from then on.
@@ -36,7 +37,7 @@ func (s *labelSets) shared(labels map[string]string) map[string]string {
 	if known := s.sets[sum]; maps.Equal(known, labels) {
 		return known
 	}
-	if len(s.sets) >= maxLabelSets {
+	if len(s.sets) >= s.most {
 		clear(s.sets)
 	}
 	s.sets[sum] = labels

@@ -36,10 +36,21 @@ func TestPodsShareLabels(t *testing.T) {
 			t.Errorf("%v shares the map of others", other)
 		}
 	}
-	for i := range maxLabelSets + 10 {
-		seen(map[string]string{"app": strconv.Itoa(i)})
+}
+
+func TestLabelSetsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newLabelSets(4)
+	var kept []map[string]string
+	for i := range 20 {
+		kept = append(kept, s.shared(map[string]string{"app": strconv.Itoa(i)}))
+		if len(s.sets) > 4 {
+			t.Fatalf("%d sets are remembered", len(s.sets))
+		}
 	}
-	if !maps.Equal(first, map[string]string{"app": "a", "zone": "z"}) {
-		t.Errorf("what a pod has kept has become %v", first)
+	for i, labels := range kept {
+		if labels["app"] != strconv.Itoa(i) {
+			t.Errorf("what pod %d has kept has become %v", i, labels)
+		}
 	}
 }

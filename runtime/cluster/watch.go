@@ -84,7 +84,7 @@ func handler[T metav1.Object](ctx context.Context, seen, gone func(context.Conte
 
 // stripper returns what strips the watched objects; pods with the same labels share them.
 func stripper() cache.TransformFunc {
-	labels := newLabelSets()
+	labels := newLabelSets(maxLabelSets)
 	return func(obj any) (any, error) {
 		if p, ok := obj.(*corev1.Pod); ok {
 			p.Labels = labels.shared(p.Labels)

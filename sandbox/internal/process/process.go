@@ -67,17 +67,17 @@ func LaunchDetached(spec Spec) (*Process, error) {
 	return launch(spec, detach, (*exec.Cmd).Start)
 }
 
-// Alive reports whether the process runs. Of a child it is known without a look at the system's list of processes, which is
-// dear for one with as many threads as an api-server.
-func (p *Process) Alive() bool {
+// Ended reports whether the process has ended and, if it was a child of ours, has been waited for. Of a child it is known
+// without a look at the system's list of processes, which is dear for one with as many threads as an api-server.
+func (p *Process) Ended() bool {
 	if p.reaped == nil {
-		return p.ID.Alive()
+		return !p.Alive()
 	}
 	select {
 	case <-p.reaped:
-		return false
-	default:
 		return true
+	default:
+		return false
 	}
 }
 

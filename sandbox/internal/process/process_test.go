@@ -75,14 +75,15 @@ func awaitDeath(t *testing.T, id ID) {
 func TestKillEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	p := launchForTest(t, spec(t, "wait"))
-	if !p.Alive() {
+	known := Process{Name: p.Name, ID: p.ID} // as another plscript knows it, which did not start it
+	if !p.Alive() || p.Ended() || known.Ended() {
 		t.Fatal("not alive after its start")
 	}
 	if err := p.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if p.Alive() || p.Exit() != "signal: killed" {
-		t.Errorf("after Kill: alive %v, exit %q", p.Alive(), p.Exit())
+	if p.Alive() || !p.Ended() || !known.Ended() || p.Exit() != "signal: killed" {
+		t.Errorf("after Kill: alive %v, ended %v, %v, exit %q", p.Alive(), p.Ended(), known.Ended(), p.Exit())
 	}
 	if err := p.Kill(t.Context()); err != nil {
 		t.Errorf("killing a dead process: %v", err)
