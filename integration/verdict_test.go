@@ -18,6 +18,7 @@ var expected = map[string]struct {
 	"ambient": {proxies: map[string]int{"ztunnel": 2, "waypoint": 4}, pushed: []string{"cds", "eds", "lds", "wds"}},
 	"sidecar": {proxies: map[string]int{"sidecar": 9}, pushed: []string{"cds", "eds", "lds", "rds"}, never: "workload"}, // no ambient profile
 	"gateway": {proxies: map[string]int{"gateway": 2}, pushed: []string{"cds", "eds", "lds", "rds"}},
+	"huge":    {proxies: map[string]int{"client": 1}, pushed: []string{"cds", "eds"}},
 }
 
 // matrix is what `plscript matrix` prints.

@@ -21,8 +21,8 @@ func (s *system) recordCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "record",
 		Usage: "record what istiod sends one proxy, for benchmarks that serve it to many",
-		Description: "The proxy is a made-up one, or that of a pod by its name and IP, over plaintext. The recording is what\n" +
-			"`make bench-xds` serves, when it is put in the place of runtime/xdspool/replay/testdata/sidecar.rec.gz.",
+		Description: "The proxy is a made-up one, or that of a pod by its name and IP, over plaintext. `make bench-xds` makes such a\n" +
+			"recording of its sandbox, and serves it to thousands.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "write the recording to `FILE`", Required: true},
 			&cli.StringFlag{Name: "sandbox", Usage: "ask the istiod of the sandbox `NAME`"},
