@@ -218,16 +218,18 @@ func (t *tracker) lookRegion(ch *change, c *client, now time.Time) {
 
 // touchRegions adds to touched the changes that c waits for and that a response of type typ may show.
 func (t *tracker) touchRegions(c *client, typ typ, touched []*change) []*change {
+	switch typ {
+	case cds, lds, rds, ecds:
+	default:
+		return touched // no region has a part in them
+	}
 	for _, ch := range t.regional {
-		if ch.waiting.has(c.slot) && ch.config.region.about(typ) && !slices.Contains(touched, ch) {
+		if ch.waiting.has(c.slot) && !slices.Contains(touched, ch) {
 			touched = append(touched, ch)
 		}
 	}
 	return touched
 }
-
-// about reports whether a response of type t may show the change.
-func (w *regionWatch) about(t typ) bool { return t == cds || t == lds || t == rds || t == ecds }
 
 // arrived looks for ch in what c has acknowledged, a response of type typ. If that was the last of its push which could
 // show the change, and did not, the change may well have no effect on c; and once that holds for all, nobody waits for it any

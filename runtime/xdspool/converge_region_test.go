@@ -43,6 +43,15 @@ func listens(stats, rbac string) *discovery.Resource {
 	}}))
 }
 
+// says is an inbound listener with these in its statistics.
+func says(all ...string) *discovery.Resource {
+	m := &hcm.HttpConnectionManager{}
+	for _, s := range all {
+		m.HttpFilters = append(m.HttpFilters, httpFilter(statsFilter, text(s)))
+	}
+	return filters(inboundListener, filter("m", m))
+}
+
 // listening is synced proxies with that listener.
 func listening(t *testing.T, all ...runtime.Proxy) (*fixture, []*session) {
 	t.Helper()
@@ -138,26 +147,36 @@ func TestObjectsAtOnceAreToldByTheirWords(t *testing.T) {
 	t.Parallel()
 	f, s := listening(t, sidecar("a"))
 	f.write(f.telemetry("t", 1, ""))
-	f.write(f.telemetry("u", 1, ""))                  // which of them is it?
-	f.write(f.telemetry("v", 1, "path == 'mine'"))    // it has a word
-	f.write(f.telemetry("w", 1, "path == 'another'")) // and one, besides that which it shares
+	f.write(f.telemetry("u", 1, ""))                   // which of them is it?
+	f.write(f.telemetry("v", 1, "path == 'mine'"))     // it has a word
+	f.write(f.telemetry("w", 1, "path ==\n'another'")) // and one of two lines
 	f.until(t, of(runtime.ChangeListener, 4, 3, 1, 0))
-	s[0].push(t, lds, resources{listens("path == 'another'", "")})
+	s[0].push(t, lds, resources{says("path ==\n'another'")})
 	f.until(t, of(runtime.ChangeListener, 4, 0, 2, 2)) // the first, too, as far as can be known
-	s[0].push(t, lds, resources{listens("path == 'mine' || path == 'another'", "")})
+	s[0].push(t, lds, resources{says("path == 'mine'", "path ==\n'another'")})
 	f.until(t, of(runtime.ChangeListener, 4, 0, 1, 3))
 
 	for _, word := range []string{"second", "third", "fourth"} { // written faster than they arrive
 		f.write(f.telemetry("v", 1, "path == '"+word+"'"))
 	}
 	f.until(t, of(runtime.ChangeListener, 7, 3, 1, 3))
-	s[0].push(t, lds, resources{listens("path == 'third' || path == 'another'", "")})
+	s[0].push(t, lds, resources{says("path == 'third'", "path ==\n'another'")})
 	f.taken(t, of(runtime.ChangeListener, 7, 1, 1, 5))
-	s[0].push(t, lds, resources{listens("path == 'fourth' || path == 'another'", "")})
+	s[0].push(t, lds, resources{says("path == 'fourth'", "path ==\n'another'")})
 	f.until(t, of(runtime.ChangeListener, 7, 0, 1, 6))
 	f.write(removal(f.telemetry("v", 0, "")))
-	s[0].push(t, lds, resources{listens("path == 'another'", "")})
+	s[0].push(t, lds, resources{says("path ==\n'another'")})
 	f.until(t, of(runtime.ChangeListener, 8, 0, 1, 7))
+
+	// Two that say the same tell nothing of each other, not even while the first is on its way.
+	f.clock.Advance(time.Hour)
+	f.write(f.telemetry("v", 1, "path == 'fifth'"))
+	s[0].push(t, lds, resources{says("path == 'fifth'", "path ==\n'another'")})
+	f.until(t, of(runtime.ChangeListener, 9, 0, 1, 8))
+	f.write(f.telemetry("v", 1, "path == 'sixth'"))
+	f.write(f.telemetry("w", 1, "path == 'sixth'"))
+	s[0].push(t, lds, resources{says("path == 'sixth'")})
+	f.until(t, of(runtime.ChangeListener, 11, 0, 3, 8))
 }
 
 func TestChangeThatCannotBeToldCastsAShadow(t *testing.T) {

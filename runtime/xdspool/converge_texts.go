@@ -20,6 +20,7 @@ func (s *store) indexTexts(o *object, telling map[string]bool) {
 			if o.meets(other) {
 				shared = true
 				delete(other.words, text)
+				other.doubt()
 			}
 		}
 		if w.gen == o.gen && (shared || len(sharing) >= sharers) {
@@ -40,6 +41,15 @@ func (s *store) indexTexts(o *object, telling map[string]bool) {
 		s.dropText(text, o)
 		return true
 	})
+}
+
+// doubt notes that what is on its way of o may never be seen to arrive.
+func (o *object) doubt() {
+	for _, ch := range o.changes {
+		if w := ch.config.region; w != nil {
+			w.sure = false
+		}
+	}
 }
 
 // dropTexts has the words of o looked for no more.
@@ -79,8 +89,9 @@ func (o *object) wordFields() map[string]bool {
 	return out
 }
 
-// wordsOf are the fields of which words come out in resources as they are; for an object that resources name all of them,
-// as it is seen in its pieces which do.
+// wordsOf are the fields whose text may be seen in resources. Where these name the object, it is any of its words in any
+// field, as its pieces show which do; where not, a word may be anybody's, and it is the whole text of the fields that come out
+// as they are.
 func (o *object) wordsOf(fields map[string]any) map[string]any {
 	if o.region == nil {
 		return fields
@@ -100,7 +111,7 @@ func (s *store) findTexts(t typ, body []byte, hits []hit) []hit {
 	if err != nil {
 		return hits
 	}
-	eachText(value, 0, func(text []byte) {
+	eachLeaf(value, 0, func(text []byte) {
 		for _, o := range s.texts[string(text)] {
 			w := o.words[string(text)]
 			if w == nil || !slices.ContainsFunc(o.region.parts, func(p part) bool { return p.typ == t }) {
@@ -118,20 +129,23 @@ func (s *store) findTexts(t typ, body []byte, hits []hit) []hit {
 	return hits
 }
 
-// eachText calls visit for the words of the texts in a message. Broken bytes end it.
-func eachText(b []byte, depth int, visit func([]byte)) {
+// longestText that is looked for, in bytes. A program may be long, but not as long as a listener.
+const longestText = 16 << 10
+
+// eachLeaf calls visit for the fields in a message that may be texts. Those of several lines cannot be told from messages,
+// which therefore are among them. Broken bytes end it.
+func eachLeaf(b []byte, depth int, visit func([]byte)) {
 	for len(b) > 0 && depth < maxDepth {
 		x, rest, err := nextField(b)
 		if err != nil {
 			return
 		}
 		b = rest
-		switch {
-		case len(x.bytes) == 0:
-		case isText(x.bytes):
-			eachWord(x.bytes, visit)
-		default:
-			eachText(x.bytes, depth+1, visit)
+		if n := len(x.bytes); n > 0 && n <= longestText {
+			visit(x.bytes)
+		}
+		if len(x.bytes) > 0 && !isText(x.bytes) {
+			eachLeaf(x.bytes, depth+1, visit)
 		}
 	}
 }

@@ -150,10 +150,10 @@ func (o *object) renew(fields map[string]any) (telling map[string]bool, changed 
 	first := o.fields == nil
 	old := map[string]bool{}
 	for _, v := range o.fields {
-		eachFieldWord(v, func(w string) { old[w] = true })
+		o.eachWord(v, func(w string) { old[w] = true })
 	}
 	telling = map[string]bool{}
-	for w, path := range uniqueWords(o.wordsOf(fields)) {
+	for w, path := range uniqueWords(o.wordsOf(fields), o.eachWord) {
 		if old[w] && !first {
 			continue
 		}
@@ -196,22 +196,28 @@ func (o *object) prune() {
 	}
 	now := map[string]bool{}
 	for _, v := range o.fields {
-		eachFieldWord(v, func(w string) { now[w] = true })
+		o.eachWord(v, func(w string) { now[w] = true })
 	}
 	maps.DeleteFunc(o.words, func(w string, x *word) bool { return x.refs == 0 && !now[w] })
 }
 
-func eachFieldWord(v any, visit func(string)) {
-	if s, ok := v.(string); ok {
+// eachWord calls visit for the words of a field, or the whole of it, see [object.wordsOf].
+func (o *object) eachWord(v any, visit func(string)) {
+	s, ok := v.(string)
+	switch {
+	case !ok || s == "":
+	case o.region != nil:
+		visit(strings.TrimPrefix(strings.TrimPrefix(s, "./"), o.key.Namespace+"/")) // of a Gateway's hosts
+	default:
 		eachWord(s, visit)
 	}
 }
 
 // uniqueWords returns the words that are in one field only, with that field.
-func uniqueWords(fields map[string]any) map[string]string {
+func uniqueWords(fields map[string]any, eachWord func(any, func(string))) map[string]string {
 	out, shared := map[string]string{}, map[string]bool{}
 	for path, v := range fields {
-		eachFieldWord(v, func(w string) {
+		eachWord(v, func(w string) {
 			if at, ok := out[w]; ok && at != path {
 				shared[w] = true
 			}

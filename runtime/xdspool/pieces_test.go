@@ -145,7 +145,7 @@ func TestWordsOfOneField(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", text, d)
 		}
 	}
-	if d := cmp.Diff(map[string]string{"only": "b"}, uniqueWords(map[string]any{"a": "shared", "b": "shared only", "c": 7})); d != "" {
+	if d := cmp.Diff(map[string]string{"only": "b"}, uniqueWords(map[string]any{"a": "shared", "b": "shared only", "c": 7}, (&object{}).eachWord)); d != "" {
 		t.Errorf("unique words (-want +got):\n%s", d)
 	}
 }
