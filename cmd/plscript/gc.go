@@ -6,7 +6,7 @@ import "runtime/debug"
 // time belongs to what is measured. Above the limit it collects as often as it has to.
 const (
 	gcPercent   = 400
-	memoryLimit = 4 << 30
+	memoryLimit = 6 << 30
 )
 
 // tuneGC trades memory for processor time, for as long as the process lives.
