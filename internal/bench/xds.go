@@ -26,7 +26,7 @@ func xds(r *rig) (string, error) {
 	return fmt.Sprintf(`
 ## The XDS pool
 
-Against istiod: a sandbox's, with 400 services and 4,000 endpoints that an earlier run wrote. Another process opens the streams
+Against istiod: a sandbox's with the default profile, 400 services and 4,000 endpoints that an earlier run wrote. Another process opens the streams
 of the 60 sidecars among these pods. All CPU that this process takes is counted, watches, measures and conditions included, from
 before the first connect until all are synced. Medians of %d runs, with the least and the most in brackets.
 

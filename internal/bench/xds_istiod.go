@@ -54,11 +54,11 @@ type box struct {
 	interrupt chan os.Signal
 }
 
-// meshBox starts a sandbox and loads syncMesh. An interrupt ends the commands, and not this process before it is down.
+// meshBox starts a sandbox for a mesh of sidecars and loads syncMesh. An interrupt ends the commands, and not this process before it is down.
 func meshBox(r *rig) (*box, error) {
 	b := &box{rig: r, name: fmt.Sprintf("bench-%d", os.Getpid()), interrupt: make(chan os.Signal, 1)}
 	signal.Notify(b.interrupt, os.Interrupt, syscall.SIGTERM)
-	if err := b.command("sandbox", "up", b.name); err != nil {
+	if err := b.command("sandbox", "up", b.name, "--profile", "default"); err != nil {
 		return nil, errors.Join(err, b.down())
 	}
 	file, err := r.write("xds-mesh", syncMesh)
