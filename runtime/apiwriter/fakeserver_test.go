@@ -20,7 +20,7 @@ import (
 )
 
 // fakeServer is an api-server small enough to read: objects in a map, discovery, optimistic locking, protobuf and JSON
-// in, JSON out. fault may answer a request in its place, before it is carried out or after.
+// in, JSON out. A fault may answer a request in its place, before it is carried out or after.
 type fakeServer struct {
 	*httptest.Server
 
@@ -30,8 +30,12 @@ type fakeServer struct {
 	kinds   []*metav1.APIResourceList
 	log     []string // "METHOD path content-type"
 
-	before, after func(w http.ResponseWriter, r *http.Request) (handled bool)
+	before, after fault
+	faults        sync.Mutex // held while one decides: a retry may come while the handler of a lost answer still unwinds
 }
+
+// fault may answer a request itself; no two run at once.
+type fault func(w http.ResponseWriter, r *http.Request) (handled bool)
 
 func newFakeServer(t *testing.T) *fakeServer {
 	verbs := metav1.Verbs{"list", "delete", "deletecollection", "create", "update", "get"}
@@ -89,21 +93,29 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.log = append(s.log, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, strings.TrimPrefix(r.Header.Get("Content-Type"), "application/")))
-	before, after := s.before, s.after
 	s.mu.Unlock()
-	if before != nil && before(w, r) {
+	if s.fails(s.before, w, r) {
 		return
 	}
 	rec := httptest.NewRecorder()
 	s.mu.Lock()
 	s.serve(rec, r)
 	s.mu.Unlock()
-	if after != nil && after(w, r) {
+	if s.fails(s.after, w, r) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(rec.Code)
 	_, _ = w.Write(rec.Body.Bytes())
+}
+
+func (s *fakeServer) fails(f fault, w http.ResponseWriter, r *http.Request) bool {
+	if f == nil {
+		return false
+	}
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	return f(w, r)
 }
 
 func (s *fakeServer) discovery(w http.ResponseWriter, r *http.Request) bool {
