@@ -37,6 +37,7 @@ func planSettings(c *cli.Context) (settings, error) {
 }
 
 func (s *system) plan(c *cli.Context) error {
+	s.boundHeap()
 	if c.NArg() != 1 {
 		return usage("plan takes one scenario file")
 	}
