@@ -32,6 +32,9 @@ func (a *connect) Check(_ context.Context, c *runtime.Checker) {
 	if a.sotw() && (a.Class == runtime.ClassWaypoint || a.Class == runtime.ClassZtunnel) {
 		c.Errorf("protocol", "a %s speaks delta only", a.Class)
 	}
+	if a.Class == runtime.ClassZtunnel {
+		checkZtunnels(c, "class")
+	}
 }
 
 func (a *connect) Plan(_ context.Context, p *runtime.Planner) error {

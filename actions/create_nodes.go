@@ -27,12 +27,15 @@ type createNodes struct {
 // MakesNodes implements [runtime.MakesNodes].
 func (a *createNodes) MakesNodes() {}
 
-// Check reads the quantities, which CUE knows only as texts.
+// Check reads the quantities, which CUE knows only as texts, and finds what does not go with the rest of the scenario.
 func (a *createNodes) Check(_ context.Context, c *runtime.Checker) {
 	for field, text := range map[string]string{"capacity.cpu": a.Capacity.CPU, "capacity.memory": a.Capacity.Memory} {
 		if q, err := resource.ParseQuantity(text); text != "" && (err != nil || q.Sign() <= 0) {
 			c.Errorf(field, "%q is no quantity of Kubernetes above zero, like \"32\", \"500m\" or \"256Gi\"", text)
 		}
+	}
+	if a.Ztunnel {
+		checkZtunnels(c, "ztunnel")
 	}
 }
 

@@ -69,6 +69,13 @@ func nodeIntents(n *runtime.Node, spec nodeSpec, now time.Time) []runtime.Intent
 }
 
 // ztunnelName is the name of the node's ztunnel pod.
+// checkZtunnels refuses field, which declares ztunnels, in a scenario whose istiod would serve none.
+func checkZtunnels(c *runtime.Checker, field string) {
+	if !c.Sandbox.Ambient() {
+		c.Errorf(field, "istiod serves ztunnels in an ambient mesh only, and the scenario has `sandbox: profile: %q`", c.Sandbox.Profile)
+	}
+}
+
 func ztunnelName(n *runtime.Node) string { return "ztunnel-" + n.Name }
 
 func nodeObject(n *runtime.Node, spec nodeSpec, now time.Time) *corev1.Node {

@@ -45,7 +45,7 @@ func TestLoadDecodesEverything(t *testing.T) {
 	want := &ir.Scenario{
 		File: "f.cue", Name: "ambient", Description: "Namespaces of ambient workloads behind a waypoint each; pods come and go.",
 		Seed: 1, Cluster: ir.ClusterSandbox, Kubelet: ir.Kubelet{TerminationGracePeriod: ir.Duration(30 * time.Second)}, MaxPending: 20000, MaxLateness: ir.Duration(100 * time.Millisecond),
-		Sandbox: ir.Sandbox{Profile: "ambient", Istiod: ir.Istiod{Replicas: 1}},
+		Sandbox: ir.Sandbox{Istiod: ir.Istiod{Replicas: 1}},
 		Proxies: ir.Proxies{Node: "first", Protocol: "delta", Extensions: "none", StreamsPerConnection: 1, Workloads: true},
 		Params: []ir.Param{
 			{Name: "namespaces", Doc: "How many namespaces.", Type: "int", Default: "10", Value: "12"},

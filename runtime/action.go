@@ -63,6 +63,7 @@ func (e *Env) Test(ctx context.Context, cond *expr.Program) (ok bool, values map
 type Checker struct {
 	Inputs  Inputs         // nil if the scenario can name no files
 	Cluster ir.ClusterMode // what the target has of a cluster
+	Sandbox ir.Sandbox     // which a run without a target gets
 
 	step        *ir.Step
 	lang        *Language

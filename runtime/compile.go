@@ -56,7 +56,7 @@ func Compile(ctx context.Context, s *ir.Scenario, in Inputs) (*Graph, ir.Diagnos
 		ph := &phase{Phase: p}
 		g.phases = append(g.phases, ph)
 		for _, st := range p.Steps {
-			n, found := compileStep(ctx, &Checker{Inputs: in, Cluster: s.Cluster, step: st, lang: l, params: g.params})
+			n, found := compileStep(ctx, &Checker{Inputs: in, Cluster: s.Cluster, Sandbox: s.Sandbox, step: st, lang: l, params: g.params})
 			ds = append(ds, found...)
 			n.phase = ph
 			ph.steps = append(ph.steps, n)

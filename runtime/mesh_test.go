@@ -36,6 +36,31 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
+// TestNothingIsPlannedInWhatIsGone: not in an app or a namespace that was removed, even if there is another of its name.
+func TestNothingIsPlannedInWhatIsGone(t *testing.T) {
+	t.Parallel()
+	m := NewMesh(1, true)
+	ns, _ := m.AddNamespace("ns", 0)
+	first, second := m.AddApp(App{Namespace: ns, Name: "a"}), m.AddApp(App{Namespace: ns, Name: "b"})
+	gone := func(app *App) bool {
+		pod, node, err := m.AddPod(app)
+		return pod == nil && node == nil && err == nil
+	}
+	m.RemoveApp(first)
+	if !gone(first) || gone(second) || !m.HasNamespace(ns) {
+		t.Error("the removal of an app is not that of one app")
+	}
+	if n := len(m.RemoveNamespace("ns")); n != 1 {
+		t.Errorf("%d pods went with the namespace, want 1", n)
+	}
+	if _, err := m.AddNamespace("ns", 0); err != nil {
+		t.Fatal(err)
+	}
+	if !gone(second) || m.AddApp(App{Namespace: ns, Name: "c"}) != nil || m.HasNamespace(ns) {
+		t.Error("what is in a namespace of the same name is taken for what was in the one that went")
+	}
+}
+
 func TestNoRoomOnOwnNodes(t *testing.T) {
 	t.Parallel()
 	m := NewMesh(1, false)

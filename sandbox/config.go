@@ -1,11 +1,13 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 
 	"github.com/plscript/plscript/sandbox/internal/build"
 )
@@ -81,6 +83,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	c.Istiods = max(1, c.Istiods)
+	c.Profile = cmp.Or(c.Profile, string(build.Ambient))
 	if c.Progress == nil {
 		c.Progress = func(Event) {}
 	}
@@ -88,6 +91,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+// ambient reports whether istiod serves an ambient mesh (Istio pilot/pkg/features EnableAmbient).
+func (c Config) ambient() bool {
+	on, err := strconv.ParseBool(c.IstiodEnv["PILOT_ENABLE_AMBIENT"])
+	return c.Profile == string(build.Ambient) || err == nil && on
 }
 
 func (c Config) buildOptions() build.Options {

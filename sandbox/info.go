@@ -18,6 +18,8 @@ type Info struct {
 	KubernetesVersion string    `json:"kubernetesVersion"` // as the api-server reports it: "v1.36.3"
 	IstioVersion      string    `json:"istioVersion"`      // as istiod reports it: "1.31.0"
 	Controllers       bool      `json:"controllers"`       // a kube-controller-manager runs
+	Profile           string    `json:"profile"`           // that Istio is installed with: "ambient" or "default"
+	Ambient           bool      `json:"ambient"`           // istiod serves ztunnels, as the profile or its environment has it
 	Ports             Ports     `json:"ports"`
 }
 

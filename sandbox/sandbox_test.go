@@ -112,3 +112,28 @@ func TestDefaultsComeFromTheEnvironmentAndConfigWins(t *testing.T) {
 		t.Errorf("build options = %+v", o)
 	}
 }
+
+// TestProfile: a sandbox is installed with the ambient profile unless it is told otherwise, and istiod's environment may
+// add an ambient mesh to the other one.
+func TestProfile(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		profile, env string
+		want         string
+		ambient      bool
+	}{
+		{"", "", "ambient", true},
+		{"ambient", "", "ambient", true},
+		{"default", "", "default", false},
+		{"default", "no", "default", false},
+		{"default", "true", "default", true},
+	} {
+		cfg, err := Config{Profile: c.profile, IstiodEnv: map[string]string{"PILOT_ENABLE_AMBIENT": c.env}}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Profile != c.want || string(cfg.buildOptions().Profile) != c.want || cfg.ambient() != c.ambient {
+			t.Errorf("%q with PILOT_ENABLE_AMBIENT=%s: profile %q, ambient %v", c.profile, c.env, cfg.Profile, cfg.ambient())
+		}
+	}
+}

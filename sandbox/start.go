@@ -43,7 +43,7 @@ func start(ctx context.Context, c Config, name string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{Info: Info{Name: name, Dir: dir, Created: time.Now(), Controllers: c.Controllers}, store: st, owner: owner}
+	s := &Sandbox{Info: Info{Name: name, Dir: dir, Created: time.Now(), Controllers: c.Controllers, Profile: c.Profile, Ambient: c.ambient()}, store: st, owner: owner}
 	if name == "" {
 		s.thread = process.NewThread()
 	}

@@ -132,9 +132,9 @@ func (s *system) sandboxStatus(c *cli.Context) error {
 	// What is dead is shown once, and its files go.
 	defer func() { _, _ = sandbox.Sweep(c.Context, "", nil) }()
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tCONDITION\tAGE\tISTIOD\tXDS\tPROCESSES")
+	fmt.Fprintln(w, "NAME\tCONDITION\tAGE\tISTIOD\tPROFILE\tXDS\tPROCESSES")
 	for _, st := range all {
-		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\n", st.Name, st.Condition, time.Since(st.Created).Round(time.Second), st.IstioVersion, strings.Join(st.XDSAddresses(), ","), processes(st))
+		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\t%s\n", st.Name, st.Condition, time.Since(st.Created).Round(time.Second), st.IstioVersion, st.Profile, strings.Join(st.XDSAddresses(), ","), processes(st))
 	}
 	return w.Flush()
 }

@@ -99,6 +99,9 @@ func (r *session) ready(ctx context.Context) error {
 	if err := r.checkMode(ctx); err != nil {
 		return err
 	}
+	if err := r.checkProfile(); err != nil {
+		return err
+	}
 	if err := r.preflight(ctx); err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func (s *system) openTarget(ctx context.Context, opt runOptions, set ir.Sandbox,
 		return openAddress(opt.target)
 	}
 	cfg := sandbox.Config{
-		Profile: set.Profile, IstiodEnv: set.Istiod.Env, IstiodBinary: set.Istiod.Binary, Istiods: set.Istiod.Replicas, Controllers: set.Controllers,
+		Profile: string(set.Profile), IstiodEnv: set.Istiod.Env, IstiodBinary: set.Istiod.Binary, Istiods: set.Istiod.Replicas, Controllers: set.Controllers,
 		Progress: s.stages(opt.quiet), Log: slog.New(slog.DiscardHandler),
 	}
 	if opt.keep {

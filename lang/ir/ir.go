@@ -4,7 +4,10 @@
 // knows no action. The one seam between them is [Catalog], through which actions hand lang their CUE fragments.
 package ir
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Scenario is one checked scenario file: every field has its default, every step its typed body.
 type Scenario struct {
@@ -73,12 +76,27 @@ type Flaps struct {
 
 // Sandbox is how a scenario sets up the istiod it is run against when no target is named.
 type Sandbox struct {
-	// Profile is the installation profile of Istio, "ambient" or "default"; "" is ambient.
-	Profile string `json:"profile"`
-	Istiod  Istiod `json:"istiod"`
+	Profile Profile `json:"profile"` // "" where the scenario leaves it open, which is ambient
+	Istiod  Istiod  `json:"istiod"`
 	// Controllers adds the cluster's own controllers. It follows from the cluster mode.
 	Controllers bool `json:"-"`
 }
+
+// Ambient reports whether istiod serves an ambient mesh, and thus ztunnels, whose streams it ends otherwise (Istio
+// pilot/pkg/xds initConnection): where the profile says so, or istiod's environment.
+func (s Sandbox) Ambient() bool {
+	on, err := strconv.ParseBool(s.Istiod.Env["PILOT_ENABLE_AMBIENT"])
+	return s.Profile != ProfileDefault || err == nil && on
+}
+
+// Profile is one of Istio's installation profiles (Istio manifests/profiles).
+type Profile string
+
+// The profiles that a sandbox's Istio is installed with.
+const (
+	ProfileAmbient Profile = "ambient"
+	ProfileDefault Profile = "default" // a mesh of sidecars
+)
 
 // Istiod sets up the sandbox's istiod. The zero value is istiod's own defaults, so that figures are honest.
 type Istiod struct {

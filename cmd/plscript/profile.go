@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/plscript/plscript/lang/ir"
+	"github.com/plscript/plscript/runtime"
+)
+
+// checkProfile compares the installation profile of a named sandbox with what the scenario is made for. It refuses one
+// whose istiod would end the streams of the scenario's ztunnels; any other difference is told, as the figures are those of
+// another mesh than the scenario asks for.
+func (r *session) checkProfile() error {
+	box := r.target.box
+	if box == nil || r.target.private || box.Profile == "" { // made by a plscript that did not note it
+		return nil
+	}
+	asked := r.scenario.Sandbox.Profile
+	switch {
+	case !box.Ambient && r.opensZtunnels():
+		return fmt.Errorf("%s is installed with the %s profile, whose istiod ends the streams of the scenario's ztunnels: "+
+			"start one with `plscript sandbox up --profile %s`, or name none for a private one", r.target.about, box.Profile, ir.ProfileAmbient)
+	case asked != "" && string(asked) != box.Profile:
+		fmt.Fprintf(r.stderr, "plscript: the scenario asks for the %s profile, and %s is installed with the %s one: what is measured is that mesh\n",
+			asked, r.target.about, box.Profile)
+	}
+	return nil
+}
+
+// opensZtunnels reports whether the plan has streams of ztunnels.
+func (r *session) opensZtunnels() bool {
+	for _, ph := range r.loaded.plan.Phases {
+		for _, st := range ph.Steps {
+			if st.Streams[runtime.ClassZtunnel] > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
