@@ -55,8 +55,10 @@ func (r *session) reach(ctx context.Context) error {
 		return errors.Join(failed...)
 	}
 	r.target.xds = addresses[first]
-	if err := errors.Join(failed...); err != nil {
-		fmt.Fprintf(r.stderr, "plscript: %v\n", err)
+	for _, err := range failed {
+		if err != nil {
+			fmt.Fprintf(r.stderr, "plscript: %v\n", err)
+		}
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ func (s *system) recordCommand() *cli.Command {
 		Description: "The proxy is a made-up one, or that of a pod by its name and IP, over plaintext. `make bench-xds` makes such a\n" +
 			"recording of its sandbox, and serves it to thousands.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "out", Usage: "write the recording to `FILE`", Required: true},
+			&cli.StringFlag{Name: "out", Usage: "write the recording to `FILE`"},
 			&cli.StringFlag{Name: "sandbox", Usage: "ask the istiod of the sandbox `NAME`"},
-			&cli.StringFlag{Name: "pilot-address", Usage: "ask istiod at `HOST:PORT`, its plaintext port; istiod.istio-system.svc:15010 in a cluster and localhost:15010 elsewhere"},
+			&cli.StringFlag{Name: "pilot-address", Aliases: []string{"p"}, Usage: "ask istiod at `HOST:PORT`, its plaintext port; istiod.istio-system.svc:15010 in a cluster and localhost:15010 elsewhere"},
 			&cli.StringFlag{Name: "class", Usage: "`CLASS` of the proxy: sidecar, gateway, waypoint, ztunnel or client", Value: string(runtime.ClassSidecar)},
 			&cli.StringFlag{Name: "namespace", Usage: "the proxy's `NAMESPACE`", Value: "default"},
 			&cli.StringFlag{Name: "pod", Usage: "the `NAME` of its pod", Value: "recorder"},
@@ -35,6 +35,9 @@ func (s *system) recordCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usage("record takes no arguments, got %q", c.Args().First())
+			}
+			if c.String("out") == "" {
+				return usage("record needs --out FILE")
 			}
 			proxy := runtime.Proxy{
 				Class: runtime.ProxyClass(c.String("class")), Namespace: c.String("namespace"), Name: c.String("pod"), IP: c.String("ip"),
@@ -52,6 +55,7 @@ func (s *system) recordCommand() *cli.Command {
 			}
 			return s.record(c.Context, c.String("sandbox"), address, proxy, c.String("out"))
 		},
+		OnUsageError: usageError,
 	}
 }
 
@@ -80,7 +84,7 @@ func (s *system) record(ctx context.Context, box, address string, proxy runtime.
 	}
 	node, err := cfg.Node(proxy)
 	if err != nil {
-		return err
+		return exit(runtime.ExitUsage, err)
 	}
 	ctx, conn, err := oracle.Dial(ctx, address, xdspool.Credentials{})
 	if err != nil {
