@@ -156,3 +156,50 @@ func TestDemandAddressesOfNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestKnownByService: a ztunnel that has asked for a Service is told of its pods, and asks for none of them.
+func TestKnownByService(t *testing.T) {
+	t.Parallel()
+	m := runtime.NewMesh(1, false)
+	for _, name := range []string{"a", "b"} {
+		if _, err := m.AddNode(runtime.Node{Name: name, Ztunnel: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ns, err := m.AddNamespace("mesh", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := m.AddApp(runtime.App{Namespace: ns, Name: "web", Type: runtime.AppAmbient})
+	var pods []*runtime.Pod
+	for range 2 { // one on each node
+		pod, _, err := m.AddPod(app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pods = append(pods, pod)
+	}
+	here, there := pods[0], pods[1]
+	if here.Node().Name != "a" {
+		here, there = there, here
+	}
+	for _, c := range []struct {
+		what     string
+		by       string
+		from, to *runtime.Pod
+		want     []string
+	}{
+		{"nothing is known", "service", here, there, []string{"a mesh/web.mesh.svc.cluster.local", "b /" + here.IP()}},
+		{"all is known", "service", here, there, nil},
+		{"one end knows the other by its Service", "service", there, here, []string{"b mesh/web.mesh.svc.cluster.local"}},
+		{"both do", "pod", here, there, nil},
+	} {
+		var got []string
+		for _, in := range (&demandAddresses{By: c.by}).connect(m, c.from, c.to) {
+			got = append(got, strings.TrimPrefix(in.Demand.Ztunnel, "istio-system/ztunnel-")+" "+in.Demand.Address)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.what, diff)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/plscript/plscript/actions"
@@ -72,7 +73,8 @@ func (w *strictWriter) carryOut(verb runtime.Verb, kind, ns, name string) {
 }
 
 // TestStepsThatGetInEachOthersWay makes namespaces while other steps delete, replace and scale what is in them: what is left
-// in the end is what is planned, and nothing was made in a namespace that had gone.
+// in the end is what is planned, and nothing was made in a namespace that had gone. The clock is a virtual one: steps meet
+// however slow the machine is.
 func TestStepsThatGetInEachOthersWay(t *testing.T) {
 	t.Parallel()
 	const text = `
@@ -100,29 +102,31 @@ phases: [
 	if len(ds) > 0 {
 		t.Fatal(ds)
 	}
-	w := &strictWriter{rand: rand.New(rand.NewPCG(1, 1)), last: map[string]chan struct{}{}, objects: map[string]map[string]bool{}}
-	out := g.Run(t.Context(), runtime.Parts{
-		RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{},
-	})
-	if out.Err != nil {
-		t.Fatal(out.Err)
-	}
-	for _, p := range w.problems {
-		t.Error(p)
-	}
-	count := map[string]int64{}
-	for _, in := range w.objects {
-		for key := range in {
-			var kind string
-			_, _ = fmt.Sscan(key, &kind)
-			count[kind]++
+	synctest.Test(t, func(t *testing.T) {
+		w := &strictWriter{rand: rand.New(rand.NewPCG(1, 1)), last: map[string]chan struct{}{}, objects: map[string]map[string]bool{}}
+		out := g.Run(t.Context(), runtime.Parts{
+			RunID: "r", Clock: runtimetest.Clock{}, Writer: w, Proxies: &runtimetest.Proxies{}, Signal: &runtime.Signal{},
+		})
+		if out.Err != nil {
+			t.Fatal(out.Err)
 		}
-	}
-	want := out.Readings
-	if count["Pod"] != want["pods.desired"] || count["Service"] != want["services.desired"] || int64(len(w.objects)) != want["namespaces.desired"] {
-		t.Errorf("%d namespaces, %v are left; planned %v", len(w.objects), count, want)
-	}
-	if len(w.objects) > 100 || len(w.objects) < 10 {
-		t.Errorf("%d namespaces are left of 153: the steps did not meet", len(w.objects))
-	}
+		for _, p := range w.problems {
+			t.Error(p)
+		}
+		count := map[string]int64{}
+		for _, in := range w.objects {
+			for key := range in {
+				var kind string
+				_, _ = fmt.Sscan(key, &kind)
+				count[kind]++
+			}
+		}
+		want := out.Readings
+		if count["Pod"] != want["pods.desired"] || count["Service"] != want["services.desired"] || int64(len(w.objects)) != want["namespaces.desired"] {
+			t.Errorf("%d namespaces, %v are left; planned %v", len(w.objects), count, want)
+		}
+		if len(w.objects) > 100 || len(w.objects) < 10 {
+			t.Errorf("%d namespaces are left of 153: the steps did not meet", len(w.objects))
+		}
+	})
 }

@@ -23,7 +23,7 @@ import (
 type fakeIstiod struct {
 	discovery.UnimplementedAggregatedDiscoveryServiceServer
 	address string
-	server  *grpc.Server
+	door    *door
 
 	mu      sync.Mutex
 	held    map[string]map[string]proto.Message // by type and name
@@ -41,22 +41,57 @@ type fakeStream struct {
 func startIstiod(t *testing.T) *fakeIstiod {
 	t.Helper()
 	f := &fakeIstiod{held: map[string]map[string]proto.Message{}, streams: map[*fakeStream]bool{}}
-	f.serve(t, "127.0.0.1:0")
-	t.Cleanup(func() { f.server.Stop() })
-	return f
-}
-
-// serve starts the server; after a stop, on the address it had.
-func (f *fakeIstiod) serve(t *testing.T, address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.address = l.Addr().String()
-	f.server = grpc.NewServer()
-	discovery.RegisterAggregatedDiscoveryServiceServer(f.server, f)
-	go func() { _ = f.server.Serve(l) }() // ends when the test stops it
+	f.address, f.door = l.Addr().String(), &door{Listener: l}
+	server := grpc.NewServer()
+	discovery.RegisterAggregatedDiscoveryServiceServer(server, f)
+	go func() { _ = server.Serve(f.door) }() // ends when the test stops it
+	t.Cleanup(server.Stop)
+	return f
+}
+
+// door is a listener that breaks all connections while it is shut. A server that stops in its place would have to get its
+// port again, which may be somebody's by then.
+type door struct {
+	net.Listener
+
+	mu     sync.Mutex
+	closed bool
+	inside []net.Conn
+}
+
+// Accept implements [net.Listener].
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil || d.enter(c) {
+			return c, err
+		}
+		_ = c.Close()
+	}
+}
+
+func (d *door) enter(c net.Conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.inside = append(d.inside, c)
+	}
+	return !d.closed
+}
+
+// shut breaks all connections and lets nobody in, until it is called with false.
+func (d *door) shut(closed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = closed
+	for _, c := range d.inside {
+		_ = c.Close()
+	}
+	d.inside = nil
 }
 
 // DeltaAggregatedResources implements the service.

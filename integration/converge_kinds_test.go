@@ -61,7 +61,7 @@ func kindsScenario(all []followed) string {
 	pairs := map[string]int{}
 	step := func(f followed, action string, n int) {
 		pairs[f.change] += n
-		fmt.Fprintf(&phases, "\t\t%s\n\t\t{action: \"wait\", until: \"xds.synced >= 5 && changes.pending == 0 && changes.%s.pairs == %d\", timeout: \"10s\"},\n", action, f.change, pairs[f.change])
+		fmt.Fprintf(&phases, "\t\t%s\n\t\t{action: \"wait\", until: \"xds.synced >= 5 && changes.pending == 0 && changes.%s.pairs == %d\", timeout: \"30s\"},\n", action, f.change, pairs[f.change])
 	}
 	write := func(f followed, spec string, n int) {
 		version, kind, _ := strings.Cut(f.kind, " ")
@@ -111,7 +111,7 @@ thresholds: [
 	{expr: "changes.policy.unobserved == 0 && changes.cluster.unobserved == 0"},
 	{name: "those of the ProxyConfig", expr: "changes.listener.unobserved == 2"},
 	{name: "the VirtualService that nobody serves", expr: "changes.route.unobserved == 1"},
-	{expr: "changes.listener.p99 > duration('10ms') && changes.listener.max < duration('10s')"},
+	{expr: "changes.listener.p99 > duration('10ms') && changes.listener.max < duration('1m')"},
 	{expr: "xds.nacks == 0"},
 ]
 `)).report(t)

@@ -129,7 +129,7 @@ func bringUp(ctx context.Context, t *testing.T, c *kubernetes.Clientset, pod *co
 		return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now()}}}
 	}
 	pods := c.CoreV1().Pods(pod.Namespace)
-	time.Sleep(pause)
+	time.Sleep(pause) // as those below
 	err := pods.Bind(ctx, &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: "somewhere"}}, metav1.CreateOptions{})
 	for _, step := range []func(*corev1.PodStatus){
 		func(s *corev1.PodStatus) { s.InitContainerStatuses = []corev1.ContainerStatus{up("prepare")} },

@@ -21,6 +21,7 @@ func TestZtunnelsOnDemand(t *testing.T) {
 	box := sharedSandbox(t)
 	r := whileHeld(t, box, `
 name: "demand"
+maxLateness: "1m" // how fast this machine is, is not what is tested
 proxies: onDemand: true
 phases: [
 	{name: "mesh", steps: [
@@ -38,7 +39,7 @@ phases: [
 	HELD,
 ]
 thresholds: [
-	{expr: "xds.demand.count >= 9 && xds.demand.errors == 0 && xds.demand.p99 < duration('10s')"},
+	{expr: "xds.demand.count >= 9 && xds.demand.errors == 0 && xds.demand.p99 < duration('1m')"},
 	{expr: "xds.unanswered == 0 && xds.nacks == 0"},
 ]
 `, func(c *kubernetes.Clientset) { demandBeside(t, box, c) }).report(t)

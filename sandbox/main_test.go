@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case roleIdle:
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // long enough for any test, short enough if one forgets it
 	case rolePrivate:
 		err = playPrivate(os.Args[1])
 	case roleNamed:

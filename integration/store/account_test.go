@@ -79,7 +79,7 @@ func check(t *testing.T, cfg *rest.Config, id string, r result, seen *ledger) {
 	}
 }
 
-// awaitSums waits for the observer to have seen what the account says, which it does a moment later.
+// awaitSums waits for the observer to have seen what the account says, which it does a moment later and tells nobody.
 func awaitSums(t *testing.T, seen *ledger) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -120,9 +120,8 @@ func TestProcessThatStandsStill(t *testing.T) {
 			seen := observe(t, cfg, id)
 			stopped := make(chan error, 1)
 			go func() {
-				awaitChurn(seen)
-				err := syscall.Kill(pid, syscall.SIGSTOP)
-				time.Sleep(10 * time.Second)
+				err := errors.Join(awaitChurn(seen), syscall.Kill(pid, syscall.SIGSTOP))
+				time.Sleep(10 * time.Second) // for so long nobody answers
 				stopped <- errors.Join(err, syscall.Kill(pid, syscall.SIGCONT))
 			}()
 			r := run(t, job{id: id, phases: churn, final: churnMesh + churnSteps, store: storeOf(box, false), rest: cfg})
@@ -134,14 +133,24 @@ func TestProcessThatStandsStill(t *testing.T) {
 	}
 }
 
+// awaitLoad waits until the mesh is being written.
+func awaitLoad(seen *ledger) error {
+	return awaitSeen(func() bool { added, _, _ := seen.sums(); return added > 20 })
+}
+
 // awaitChurn waits until pods are being replaced.
-func awaitChurn(seen *ledger) {
-	for {
-		if _, deleted, _ := seen.sums(); deleted > 20 {
-			return
+func awaitChurn(seen *ledger) error {
+	return awaitSeen(func() bool { _, deleted, _ := seen.sums(); return deleted > 20 })
+}
+
+// awaitSeen polls, as an observer counts and tells nobody.
+func awaitSeen(enough func() bool) error {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if enough() {
+			return nil
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
+	return errors.New("an observer saw too little within a minute")
 }
 
 // TestAPIServerIsKilled kills it in the middle of the load and again in the middle of the churn, and starts it again each
@@ -168,10 +177,14 @@ func TestAPIServerIsKilled(t *testing.T) {
 	var again [2]*exec.Cmd
 	restarted := make(chan error, 1)
 	go func() {
-		awaitLoad(seen)
-		var err error
-		if again[0], err = restart(t.Context(), box.PIDs().APIServer); err == nil {
-			awaitChurn(seen)
+		err := awaitLoad(seen)
+		if err == nil {
+			again[0], err = restart(t.Context(), box.PIDs().APIServer)
+		}
+		if err == nil {
+			err = awaitChurn(seen)
+		}
+		if err == nil {
 			again[1], err = restartOwn(t.Context(), again[0])
 		}
 		restarted <- err
@@ -185,16 +198,6 @@ func TestAPIServerIsKilled(t *testing.T) {
 		_ = again[1].Wait()
 	}()
 	check(t, cfg, id, r, nil)
-}
-
-// awaitLoad waits until the mesh is being written.
-func awaitLoad(seen *ledger) {
-	for {
-		if added, _, _ := seen.sums(); added > 20 {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // restartOwn is restart for a process that this one has started.
@@ -217,10 +220,7 @@ func restart(ctx context.Context, pid int) (*exec.Cmd, error) {
 		return nil, err
 	}
 	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	for {
-		if syscall.Kill(pid, 0) != nil {
-			break // its port is free
-		}
+	for syscall.Kill(pid, 0) == nil { // its port is free when it is gone, which is no event here
 		time.Sleep(5 * time.Millisecond)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)

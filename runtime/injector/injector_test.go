@@ -91,9 +91,9 @@ func pod() *corev1.Pod {
 
 func TestInject(t *testing.T) {
 	t.Parallel()
-	var seen *admissionv1.AdmissionReview
+	var seen atomic.Pointer[admissionv1.AdmissionReview]
 	srv, connections := webhookServer(t, func(r *admissionv1.AdmissionReview) *admissionv1.AdmissionResponse {
-		seen = r
+		seen.Store(r)
 		return patching(goodPatch)(r)
 	})
 	i := configured(srv, nil, Config{})
@@ -114,7 +114,7 @@ func TestInject(t *testing.T) {
 	if len(in.Spec.InitContainers) != 0 || in.Annotations != nil {
 		t.Error("the pod that was shown has changed")
 	}
-	if r := seen.Request; r.Operation != admissionv1.Create || r.Namespace != "shop" || r.Kind.Kind != "Pod" || r.Resource.Resource != "pods" || r.UID == "" {
+	if r := seen.Load().Request; r.Operation != admissionv1.Create || r.Namespace != "shop" || r.Kind.Kind != "Pod" || r.Resource.Resource != "pods" || r.UID == "" {
 		t.Errorf("request %+v", r)
 	}
 	if n := connections.Load(); n != 1 {

@@ -468,9 +468,9 @@ func TestParseChain(t *testing.T) {
 }
 
 // apiServer answers TokenRequests and serves the mesh's root.
-func apiServer(t *testing.T, c *clock, m *mesh) (kubernetes.Interface, *[]authenticationv1.TokenRequest) {
+func apiServer(t *testing.T, c *clock, m *mesh) (kubernetes.Interface, <-chan authenticationv1.TokenRequest) {
 	t.Helper()
-	var got []authenticationv1.TokenRequest
+	got := make(chan authenticationv1.TokenRequest, 10)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Path {
@@ -480,7 +480,7 @@ func apiServer(t *testing.T, c *clock, m *mesh) (kubernetes.Interface, *[]authen
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
-			got = append(got, req)
+			got <- req
 			req.Status = authenticationv1.TokenRequestStatus{
 				Token: "from the api-server", ExpirationTimestamp: metav1.NewTime(c.Now().Add(time.Duration(*req.Spec.ExpirationSeconds) * time.Second)),
 			}
@@ -500,7 +500,7 @@ func apiServer(t *testing.T, c *clock, m *mesh) (kubernetes.Interface, *[]authen
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client, &got
+	return client, got
 }
 
 func TestKubernetes(t *testing.T) {
@@ -513,7 +513,7 @@ func TestKubernetes(t *testing.T) {
 	if err != nil || token != "from the api-server" || life != 12*time.Hour {
 		t.Errorf("%q for %v, %v", token, life, err)
 	}
-	spec := (*got)[0].Spec
+	spec := (<-got).Spec
 	if spec.Audiences[0] != "istio-ca" || spec.BoundObjectRef.Kind != "Pod" || spec.BoundObjectRef.Name != "zt" || spec.BoundObjectRef.APIVersion != "v1" {
 		t.Errorf("asked for %+v", spec)
 	}

@@ -57,8 +57,8 @@ func TestWithoutGoAFinishedEntryServes(t *testing.T) {
 			t.Errorf("with profile %q: Ensure = %+v", profile, got)
 		}
 	}
-	if _, err := Ensure(t.Context(), Options{CacheDir: cache, Profile: "demo", Report: quiet}); err == nil {
-		t.Error("no error for a profile that is not rendered")
+	if _, err := Ensure(t.Context(), Options{CacheDir: cache, Profile: "demo", Report: quiet}); err == nil || !strings.Contains(err.Error(), `no profile "demo"`) {
+		t.Errorf("a profile that is not rendered: %v", err)
 	}
 
 	own := script(t, "my-istiod", "")

@@ -41,7 +41,7 @@ func parent() int {
 	if err := json.NewEncoder(os.Stdout).Encode(p.ID); err != nil {
 		return 1
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute) // to be killed
 	return 0
 }
 
