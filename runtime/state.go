@@ -30,7 +30,7 @@ type state struct {
 // Evaluation is bounded so that a busy mesh does not keep a waiting step's core busy, and repeated when nothing is heard
 // for a while because some readings change with time alone.
 const (
-	minEvaluation = 10 * time.Millisecond
+	minEvaluation = 25 * time.Millisecond
 	maxEvaluation = time.Second
 )
 
@@ -73,8 +73,11 @@ func (s *state) arrivals() Arrivals {
 }
 
 // moment takes all readings.
-func (s *state) moment(ctx context.Context) *moment {
-	r := Readings{}
+func (s *state) moment(ctx context.Context) *moment { return s.momentIn(ctx, Readings{}) }
+
+// momentIn is moment with a map for the readings, whose contents are lost: a wait uses the same again and again.
+func (s *state) momentIn(ctx context.Context, r Readings) *moment {
+	clear(r)
 	for _, m := range s.meters {
 		m.Read(r)
 	}
@@ -94,14 +97,16 @@ func (s *state) test(ctx context.Context, cond *expr.Program) (bool, map[string]
 
 // await evaluates cond whenever something changes until it is true.
 func (s *state) await(ctx context.Context, cond *expr.Program) error {
+	readings := Readings{}
 	for {
 		changed := s.signal.Wait()
-		ok, vals, err := s.test(ctx, cond)
+		m := s.momentIn(ctx, readings)
+		ok, err := cond.True(ctx, s.lang.vars(m))
 		switch {
 		case ok:
 			return nil
 		case ctx.Err() != nil:
-			return &awaitError{cause: context.Cause(ctx), text: cond.Text, values: vals}
+			return &awaitError{cause: context.Cause(ctx), text: cond.Text, values: values(ctx, cond, m)}
 		case err != nil && !errors.Is(err, expr.ErrNoData):
 			return fmt.Errorf("%s: %w", cond.Text, err)
 		}

@@ -12,7 +12,6 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/plscript/plscript/runtime"
 )
@@ -66,11 +65,11 @@ type Cluster struct {
 	mu    sync.Mutex
 	state state
 
-	podStore cache.Store // the pods as watched, for those that are seen before their node
-	phantoms *phantoms   // nil unless Config.Phantoms
-	dirty    *wakeList[*service]
-	chores   *wakeList[chore]
-	times    *timetable
+	podsClient kindClient[*corev1.PodList] // for watching them
+	phantoms   *phantoms                   // nil unless Config.Phantoms
+	dirty      *wakeList[*service]
+	chores     *wakeList[chore]
+	times      *timetable
 }
 
 // New returns a cluster that does nothing before [Cluster.Run].
@@ -87,10 +86,14 @@ func New(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	return newCluster(cfg, client)
+	pods, err := podWatcher(rc)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return newCluster(cfg, client, pods)
 }
 
-func newCluster(cfg Config, client kubernetes.Interface) (*Cluster, error) {
+func newCluster(cfg Config, client kubernetes.Interface, pods kindClient[*corev1.PodList]) (*Cluster, error) {
 	if cfg.RunID == "" || cfg.Writer == nil || cfg.Clock == nil {
 		return nil, errors.New("cluster: RunID, Writer and Clock are required")
 	}
@@ -98,14 +101,14 @@ func newCluster(cfg Config, client kubernetes.Interface) (*Cluster, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Cluster{
-		cfg: cfg, client: client, state: newState(),
+		cfg: cfg, client: client, podsClient: pods, state: newState(),
 		dirty:  newWakeList[*service](),
 		chores: newWakeList[chore](),
 		times:  newTimetable(),
 	}
 	if cfg.Phantoms {
 		c.phantoms = newPhantoms(c, cfg.Writer)
-		c.cfg.Writer, c.podStore, c.state.phantoms = c.phantoms, c.phantoms.pods, true
+		c.cfg.Writer, c.state.phantoms = c.phantoms, true
 	}
 	return c, nil
 }
@@ -120,10 +123,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	synced, err := c.watch(ctx, &wg)
-	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
+	synced := c.watch(ctx, &wg)
 	if c.cfg.Loads != nil {
 		c.cfg.Loads.OnLoaded(func(namespace string, pods int) { c.loaded(ctx, namespace, pods) })
 	}
@@ -135,8 +135,12 @@ func (c *Cluster) Run(ctx context.Context) error {
 		wg.Go(func() { c.phantoms.run(ctx) })
 	}
 	// Slices are planned only when all that exist are known, or they would be made twice.
-	if !cache.WaitFor(ctx, "", synced...) {
-		return nil
+	for _, first := range synced {
+		select {
+		case <-first:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	c.doSlices(ctx)
 	return nil
@@ -194,8 +198,12 @@ func (c *Cluster) failed(ctx context.Context, what string, obj runtime.Object, r
 
 // later does f after the nth failure, unless the run has ended by then.
 func (c *Cluster) later(nth int, f chore) {
-	d := min(maxRetryDelay, retryDelay<<min(nth-1, 8))
-	c.times.add(c.cfg.Clock.Now().Add(d), f)
+	c.times.add(c.cfg.Clock.Now().Add(retryAfter(nth)), f)
+}
+
+// retryAfter is how long to wait after the nth failure.
+func retryAfter(nth int) time.Duration {
+	return min(maxRetryDelay, retryDelay<<min(max(nth-1, 0), 8))
 }
 
 // isOwn reports whether the object carries the run's label.

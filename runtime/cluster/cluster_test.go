@@ -11,7 +11,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/plscript/plscript/runtime"
 )
@@ -114,9 +113,12 @@ func TestReplacedBetweenTwoLists(t *testing.T) {
 		w.stamp(next)
 		next.Status = old.Status
 		next.Status.PodIP = "10.1.0.6"
-		h := handler(t.Context(), w.c.podSeen, w.c.podGone)
-		h.OnUpdate(old, next)
-		h.OnDelete(cache.DeletedFinalStateUnknown{Key: "ns/p", Obj: next})
+		m := newMirror(func(p *corev1.Pod) { w.c.podSeen(t.Context(), p) }, func(id identity) { w.c.podGone(t.Context(), id) })
+		for _, list := range [][]any{{old}, {next}, {}} {
+			if err := m.Replace(list, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.settle()
 		if d := cmp.Diff([]string{"running ns/p 10.1.0.5", "gone ns/p", "running ns/p 10.1.0.6", "gone ns/p"}, w.events); d != "" {
 			t.Error(d)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,24 +20,32 @@ const managedBy = "endpointslice-controller.k8s.io"
 // managedByUs is the same for Services without a selector, whose slices that controller leaves to others.
 const managedByUs = "plscript.dev"
 
+// Conditions are pointers, and slices are never changed: all endpoints share these.
+var yes, no = true, false
+
+func truth(b bool) *bool {
+	if b {
+		return &yes
+	}
+	return &no
+}
+
 // endpointOf is the endpoint of p in the slices of s.
 func (st *state) endpointOf(s *service, p *pod) discoveryv1.Endpoint {
-	serving, terminating := p.ready, p.terminating
-	listed := s.addresses(p) == 1
 	e := discoveryv1.Endpoint{
-		Addresses:  []string{p.ip},
-		Conditions: discoveryv1.EndpointConditions{Ready: &listed, Serving: &serving, Terminating: &terminating},
+		Addresses: []string{p.ip},
+		Conditions: discoveryv1.EndpointConditions{
+			Ready: truth(s.addresses(p) == 1), Serving: truth(p.ready), Terminating: truth(p.terminating),
+		},
 	}
 	if !st.phantoms { // istiod leaves out an endpoint that refers to a Pod which it does not see
 		e.TargetRef = &corev1.ObjectReference{Kind: "Pod", Namespace: p.namespace, Name: p.name, UID: p.uid}
 	}
 	if p.node != "" {
-		if name := p.node; !st.phantoms {
-			e.NodeName = &name
-		}
-		if n := st.nodes[p.node]; n != nil && n.zone != "" {
-			zone := n.zone
-			e.Zone = &zone
+		n := st.node(p.node)
+		e.Zone = n.zone
+		if !st.phantoms {
+			e.NodeName = &n.name
 		}
 	}
 	if p.hostname != "" && p.subdomain == s.name {
@@ -49,19 +58,27 @@ func (st *state) endpointOf(s *service, p *pod) discoveryv1.Endpoint {
 // groupsOf are the endpoints that the slices of s should hold, by ports.
 func (st *state) groupsOf(s *service) map[string]group {
 	want := map[string]group{}
+	var g group // of the pod before: most pods of a Service have the same ports
+	var key string
+	var named []corev1.ContainerPort
 	for p := range s.members {
 		if !p.listed() {
 			continue
 		}
-		ports := endpointPorts(s, p)
-		key := portKey(ports)
-		g, ok := want[key]
-		if !ok {
-			g = group{ports: ports, endpoints: map[endpointID]discoveryv1.Endpoint{}}
-			want[key] = g
+		if len(g.endpoints) == 0 || !slices.Equal(named, p.ports) {
+			if len(g.endpoints) > 0 {
+				want[key] = g
+			}
+			ports := endpointPorts(s, p)
+			key, named = portKey(ports), p.ports
+			if g = want[key]; g.endpoints == nil {
+				g = group{ports: ports, endpoints: make([]discoveryv1.Endpoint, 0, len(s.members))}
+			}
 		}
-		e := st.endpointOf(s, p)
-		g.endpoints[idOf(&e)] = e
+		g.endpoints = append(g.endpoints, st.endpointOf(s, p))
+	}
+	if len(g.endpoints) > 0 {
+		want[key] = g
 	}
 	return want
 }

@@ -53,7 +53,7 @@ func inWorldOf(t *testing.T, set func(*Config), f func(w *world)) {
 		w := &world{t: t, client: fake.NewClientset(), more: make(chan struct{}, 1)}
 		cfg := Config{RunID: "r1", Writer: w, Pods: w, Drainer: w, Clock: runtimetest.Clock{}}
 		set(&cfg)
-		c, err := newCluster(cfg, w.client)
+		c, err := newCluster(cfg, w.client, w.client.CoreV1().Pods(metav1.NamespaceAll))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,6 +152,9 @@ func (w *world) carryOutOne(op runtime.Op) {
 	}
 	res := runtime.Result{Object: op.Object, Fate: runtime.FateDone, Attempts: 1}
 	switch {
+	case apierrors.IsAlreadyExists(err): // the run's own, made before
+		live, _ := w.client.Tracker().Get(resourceOf(op.Object), op.Object.GetNamespace(), op.Object.GetName())
+		res.Object = live.(runtime.Object)
 	case apierrors.IsNotFound(err) && op.Verb != runtime.VerbDelete:
 		res = runtime.Result{Fate: runtime.FateSuperseded, Err: err}
 	case err != nil && !apierrors.IsNotFound(err):

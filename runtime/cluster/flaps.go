@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,7 +40,7 @@ func (c *Cluster) flap(ctx context.Context, p *pod, ready bool) {
 		c.flapIn(next, p, ready)
 		return
 	}
-	setReady(live, ready, metav1.NewTime(c.cfg.Clock.Now()))
+	setReady(live, ready, "ContainersNotReady", "a readiness probe fails", metav1.NewTime(c.cfg.Clock.Now()))
 	c.change(ctx, func(e *effects) {
 		e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: live, Done: func(res runtime.Result) {
 			c.failed(ctx, "the status of a pod", live, res) // the next flap puts it right
@@ -58,15 +57,16 @@ func (c *Cluster) livePod(ctx context.Context, p *pod) (*corev1.Pod, error) {
 	return c.client.CoreV1().Pods(p.namespace).Get(ctx, p.name, metav1.GetOptions{})
 }
 
-// setReady makes the pod's status what a kubelet writes when a readiness probe fails, or passes again.
-func setReady(p *corev1.Pod, ready bool, now metav1.Time) {
-	status, reason, message := corev1.ConditionTrue, "", ""
-	if !ready {
-		status, reason, message = corev1.ConditionFalse, "ContainersNotReady", "a readiness probe fails"
+// setReady makes the pod's status what a kubelet writes when its containers have become ready, or are not any more: for that
+// reason, in words and for people.
+func setReady(p *corev1.Pod, ready bool, reason, message string, now metav1.Time) {
+	status := corev1.ConditionFalse
+	if ready {
+		status, reason, message = corev1.ConditionTrue, "", ""
 	}
 	for i := range p.Status.Conditions {
 		cond := &p.Status.Conditions[i]
-		if !slices.Contains([]corev1.PodConditionType{corev1.PodReady, corev1.ContainersReady}, cond.Type) {
+		if cond.Type != corev1.PodReady && cond.Type != corev1.ContainersReady {
 			continue
 		}
 		if cond.Status != status {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -18,14 +19,11 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 		p := ns.pods[obj.Name]
 		first := p == nil
 		if first {
-			p = &pod{namespace: obj.Namespace, name: obj.Name, uid: obj.UID, services: map[*service]struct{}{}}
-			ns.pods[obj.Name] = p
-			p.born = ready(obj)
-		} else {
-			p.born = false
+			p = &pod{namespace: ns.name, name: obj.Name, uid: obj.UID, born: ready(obj)}
+			ns.pods[p.name] = p
 		}
-		c.updatePod(ns, p, obj, e)
-		c.runPod(ctx, p, obj, e)
+		c.updatePod(ns, p, obj, first, e)
+		c.runPod(ctx, p, e)
 		if first && p.born && c.isOwn(obj.Labels) {
 			c.bornSeen(ns)
 		}
@@ -33,38 +31,53 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 }
 
 // podGone is a pod that the api-server does not have any more.
-func (c *Cluster) podGone(ctx context.Context, obj *corev1.Pod) {
+func (c *Cluster) podGone(ctx context.Context, id identity) {
 	c.change(ctx, func(e *effects) {
-		if p := c.state.namespace(obj.Namespace).pods[obj.Name]; p != nil && p.uid == obj.UID {
+		if p := c.state.namespace(id.namespace).pods[id.name]; p != nil && p.uid == id.uid {
 			c.forgetPod(p, e)
 		}
 	})
 }
 
-// updatePod takes over what obj says, and marks the services that have to follow.
-func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod, e *effects) {
+// updatePod takes over what obj says, and marks the services that have to follow: none, if they have seen it all before.
+func (c *Cluster) updatePod(ns *namespace, p *pod, obj *corev1.Pod, first bool, e *effects) {
 	c.uncount(p)
 	if p.node != obj.Spec.NodeName {
 		c.leaveNode(p, e)
-		if p.node = obj.Spec.NodeName; p.node != "" {
-			c.state.node(p.node).pods[p.key()] = p
+	}
+	before, ports := p.endpoint, p.ports
+	relabelled := !maps.Equal(p.labels, obj.Labels)
+	p.endpoint, p.ports = endpointSeen(obj), namedPorts(obj)
+	p.labels = obj.Labels
+	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] == ""
+	p.grace = -1
+	if g := obj.DeletionGracePeriodSeconds; g != nil {
+		p.grace = *g
+	}
+	if p.toStart = nil; p.phase == pending {
+		p.toStart = obj
+	}
+	if p.node != "" {
+		n := c.state.node(p.node)
+		p.node, n.pods[p] = n.name, struct{}{}
+		if ip, err := netip.ParseAddr(p.ip); err == nil && p.phase != done && !obj.Spec.HostNetwork {
+			n.take(ip, p)
 		}
 	}
-	p.labels = obj.Labels
-	p.hostname, p.subdomain = obj.Spec.Hostname, obj.Spec.Subdomain
-	p.ports = namedPorts(obj)
-	p.ip = obj.Status.PodIP
-	p.done = obj.Status.Phase == corev1.PodSucceeded || obj.Status.Phase == corev1.PodFailed
-	p.ready = ready(obj)
-	p.terminating = obj.DeletionTimestamp != nil
-	p.population = c.isOwn(obj.Labels) && obj.Labels[runtime.LabelRole] == ""
-	if ip, err := netip.ParseAddr(p.ip); err == nil && p.node != "" && !p.done && !obj.Spec.HostNetwork {
-		c.state.node(p.node).take(ip, p)
+	if changed := before != p.endpoint || !slices.Equal(ports, p.ports); changed || relabelled {
+		p.born = p.born && first
+		c.joinServices(ns, p, changed)
 	}
-	c.joinServices(ns, p)
 	c.count(p)
 	if p.ready {
-		c.state.settled(p.key())
+		c.state.settled(p)
+	}
+}
+
+func endpointSeen(obj *corev1.Pod) endpoint {
+	return endpoint{
+		node: obj.Spec.NodeName, hostname: obj.Spec.Hostname, subdomain: obj.Spec.Subdomain,
+		ip: obj.Status.PodIP, phase: phaseOf(obj), ready: ready(obj), terminating: obj.DeletionTimestamp != nil,
 	}
 }
 
@@ -72,12 +85,12 @@ func (c *Cluster) forgetPod(p *pod, e *effects) {
 	c.uncount(p)
 	c.leaveNode(p, e)
 	p.born = false
-	for s := range p.services {
+	for _, s := range p.services {
 		delete(s.members, p)
 		c.follow(s, p)
 	}
 	delete(c.state.namespace(p.namespace).pods, p.name)
-	c.state.settled(p.key())
+	c.state.settled(p)
 	c.tellGone(p, e)
 }
 
@@ -88,7 +101,7 @@ func (c *Cluster) leaveNode(p *pod, e *effects) {
 	if n == nil {
 		return
 	}
-	delete(n.pods, p.key())
+	delete(n.pods, p)
 	if n.taken[p.taken] != p {
 		return
 	}
@@ -109,10 +122,10 @@ func (c *Cluster) addCounts(p *pod, by int) {
 	if p.counts() {
 		c.state.podsReady += by
 	}
-	if p.terminating && !p.done && c.isOwn(p.labels) {
+	if p.terminating && p.phase != done && c.isOwn(p.labels) {
 		c.state.podsTerminating += by
 	}
-	for s := range p.services {
+	for _, s := range p.services {
 		n := by * s.addresses(p)
 		s.desired += n
 		c.state.endpointsDesired += n
@@ -120,14 +133,14 @@ func (c *Cluster) addCounts(p *pod, by int) {
 }
 
 // runPod does what the kubelet of the pod's node would do next.
-func (c *Cluster) runPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
+func (c *Cluster) runPod(ctx context.Context, p *pod, e *effects) {
 	own := p.node != "" && c.state.node(p.node).own
 	switch {
 	case own && p.terminating:
-		c.endPod(ctx, p, obj, e)
-	case own && isPending(obj):
-		c.startPod(ctx, p, obj, e)
-	case (own || c.isOwn(p.labels)) && obj.Status.Phase == corev1.PodRunning && p.ip != "" && !p.told:
+		c.endPod(ctx, p, e)
+	case own && p.phase == pending:
+		c.startPod(ctx, p, e)
+	case (own || c.isOwn(p.labels)) && p.phase == running && p.ip != "" && !p.told:
 		p.told = true
 		if c.cfg.Pods != nil {
 			key, ip := p.key(), p.ip
@@ -140,11 +153,11 @@ func (c *Cluster) runPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effect
 }
 
 // startPod writes the status of a pod whose containers have just become ready.
-func (c *Cluster) startPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
+func (c *Cluster) startPod(ctx context.Context, p *pod, e *effects) {
 	if p.writing || c.starting(p) {
 		return
 	}
-	n := c.state.node(p.node)
+	n, obj := c.state.node(p.node), p.toStart
 	if n.held(p, obj) {
 		return
 	}
@@ -154,9 +167,9 @@ func (c *Cluster) startPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effe
 		return
 	}
 	p.writing = true
-	running := obj.DeepCopy()
-	running.Status = runningStatus(obj, n.ip, ip, metav1.NewTime(c.cfg.Clock.Now()))
-	e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: running, Done: func(res runtime.Result) {
+	started := obj.DeepCopy()
+	started.Status = runningStatus(obj, n.ip, ip, metav1.NewTime(c.cfg.Clock.Now()))
+	e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: started, Done: func(res runtime.Result) {
 		if c.failed(ctx, "the status of a pod", obj, res) {
 			c.revisitLater(ctx, p)
 		}
@@ -189,13 +202,11 @@ func (c *Cluster) revisitLater(ctx context.Context, p *pod) {
 
 // revisit looks at a pod again that was seen before.
 func (c *Cluster) revisit(ctx context.Context, p *pod) {
-	if obj, ok, err := c.podStore.GetByKey(p.key()); err == nil && ok {
-		c.change(ctx, func(e *effects) {
-			if o := obj.(*corev1.Pod); c.state.namespace(p.namespace).pods[p.name] == p && o.UID == p.uid {
-				c.runPod(ctx, p, o, e)
-			}
-		})
-	}
+	c.change(ctx, func(e *effects) {
+		if c.state.has(p) {
+			c.runPod(ctx, p, e)
+		}
+	})
 }
 
 // nodeSeen is a Node as the api-server shows it now. Pods may have been seen before it.
@@ -204,17 +215,17 @@ func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
 	c.change(ctx, func(*effects) {
 		n := c.state.node(obj.Name)
 		_, marked := obj.Labels[runtime.LabelClass]
-		zone := obj.Labels[corev1.LabelTopologyZone]
 		cidr, _ := netip.ParsePrefix(obj.Spec.PodCIDR) // without a range, only planned addresses
 		own := marked && c.isOwn(obj.Labels)
-		moved, starts := n.zone != zone, own && (!n.own || n.cidr != cidr)
+		zone := zoneOf(obj)
+		moved, starts := value(n.zone) != value(zone), own && (!n.own || n.cidr != cidr)
 		n.uid, n.own, n.zone, n.cidr, n.ip = obj.UID, own, zone, cidr, internalIP(obj)
-		for _, p := range n.pods {
+		for p := range n.pods {
 			if starts {
 				waiting = append(waiting, p)
 			}
 			if moved {
-				for s := range p.services {
+				for _, s := range p.services {
 					c.markDirty(s)
 				}
 			}
@@ -230,9 +241,9 @@ func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
 	}
 }
 
-func (c *Cluster) nodeGone(ctx context.Context, obj *corev1.Node) {
+func (c *Cluster) nodeGone(ctx context.Context, id identity) {
 	c.change(ctx, func(e *effects) {
-		n := c.state.node(obj.Name)
+		n := c.state.node(id.name)
 		n.own = false
 		c.endLease(n, e)
 		// Pods that are still on it wait for a node of that name.
@@ -243,6 +254,14 @@ func (c *Cluster) nodeGone(ctx context.Context, obj *corev1.Node) {
 			delete(c.state.nodes, n.name)
 		}
 	})
+}
+
+// zoneOf is the zone that a node is in, nil if it is in none.
+func zoneOf(n *corev1.Node) *string {
+	if zone := n.Labels[corev1.LabelTopologyZone]; zone != "" {
+		return &zone
+	}
+	return nil
 }
 
 func internalIP(n *corev1.Node) string {

@@ -36,17 +36,17 @@ func (c *Cluster) namespaceSeen(ctx context.Context, obj *corev1.Namespace) {
 }
 
 // namespaceGone forgets the Namespace. What was in it has been seen to go, or will be.
-func (c *Cluster) namespaceGone(ctx context.Context, obj *corev1.Namespace) {
+func (c *Cluster) namespaceGone(ctx context.Context, id identity) {
 	c.change(ctx, func(*effects) {
-		ns := c.state.namespace(obj.Name)
-		if ns.uid != obj.UID {
+		ns := c.state.namespace(id.name)
+		if ns.uid != id.uid {
 			return
 		}
 		ns.uid, ns.own, ns.terminating = "", false, false
 		for _, s := range ns.services {
 			c.reselect(ns, s)
 		}
-		if len(ns.pods) == 0 && len(ns.services) == 0 && len(ns.ready) == 0 {
+		if len(ns.pods) == 0 && len(ns.services) == 0 && len(ns.shown) == 0 {
 			delete(c.state.namespaces, ns.name)
 		}
 	})

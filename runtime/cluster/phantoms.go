@@ -23,7 +23,7 @@ type phantoms struct {
 	c    *Cluster
 	next runtime.Writer
 	ops  *wakeList[phantomOp] // in the order of their submission
-	pods cache.Store          // whole, unlike those that are watched
+	pods cache.Store          // whole, and never changed, only replaced
 }
 
 type phantomOp struct {
@@ -117,7 +117,7 @@ func (w *phantoms) node(ctx context.Context, verb runtime.Verb, obj *corev1.Node
 	obj = obj.DeepCopy()
 	w.own(obj)
 	if verb == runtime.VerbDelete {
-		w.c.nodeGone(ctx, obj)
+		w.c.nodeGone(ctx, identity{name: obj.Name, uid: obj.UID})
 		return
 	}
 	w.c.nodeSeen(ctx, obj)
@@ -145,9 +145,7 @@ func (w *phantoms) pod(ctx context.Context, op runtime.Op, obj *corev1.Pod) erro
 	if err := w.pods.Add(live); err != nil {
 		return err
 	}
-	seen := live.DeepCopy()
-	stripPod(seen)
-	w.c.podSeen(ctx, seen)
+	w.c.podSeen(ctx, live)
 	return nil
 }
 
@@ -155,7 +153,7 @@ func (w *phantoms) drop(ctx context.Context, live *corev1.Pod) error {
 	if err := w.pods.Delete(live); err != nil {
 		return err
 	}
-	w.c.podGone(ctx, live)
+	w.c.podGone(ctx, identity{live.Namespace, live.Name, live.UID})
 	return nil
 }
 

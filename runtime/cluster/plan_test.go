@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-var testService = &service{namespace: "ns", name: "svc", uid: "svc-uid", labels: map[string]string{"team": "a"}}
+var testService = &service{namespace: "ns", name: "svc", uid: "svc-uid", serviceSpec: serviceSpec{labels: map[string]string{"team": "a"}}}
 
 func testPorts(number int32) []discoveryv1.EndpointPort {
 	name, proto := "http", corev1.ProtocolTCP
@@ -29,7 +29,7 @@ func testEndpoint(i int, ready bool) discoveryv1.Endpoint {
 
 // wanted is a group of the numbered endpoints; those in unready are not ready.
 func wanted(port int32, numbers []int, unready ...int) map[string]group {
-	g := group{ports: testPorts(port), endpoints: map[endpointID]discoveryv1.Endpoint{}}
+	g := group{ports: testPorts(port)}
 	for _, i := range numbers {
 		e := testEndpoint(i, true)
 		for _, u := range unready {
@@ -37,7 +37,7 @@ func wanted(port int32, numbers []int, unready ...int) map[string]group {
 				e = testEndpoint(i, false)
 			}
 		}
-		g.endpoints[idOf(&e)] = e
+		g.endpoints = append(g.endpoints, e)
 	}
 	return map[string]group{portKey(g.ports): g}
 }
@@ -203,12 +203,12 @@ func TestPlanHoldsEveryEndpointOnce(t *testing.T) {
 }
 
 func TestNamedPortsSplitAService(t *testing.T) {
-	s := &service{namespace: "ns", name: "svc", ports: []corev1.ServicePort{
+	s := &service{namespace: "ns", name: "svc", members: map[*pod]struct{}{}, serviceSpec: serviceSpec{ports: []corev1.ServicePort{
 		{Name: "http", Port: 80, TargetPort: intstr.FromString("web")},
 		{Name: "admin", Port: 81},
-	}, members: map[*pod]struct{}{}}
+	}}}
 	for i, port := range []int32{8080, 8080, 9090, 0} {
-		p := &pod{namespace: "ns", name: fmt.Sprint("p", i), uid: types.UID(fmt.Sprint(i)), ip: fmt.Sprint("10.0.0.", i), ready: true}
+		p := &pod{namespace: "ns", name: fmt.Sprint("p", i), uid: types.UID(fmt.Sprint(i)), endpoint: endpoint{ip: fmt.Sprint("10.0.0.", i), ready: true}}
 		if port > 0 {
 			p.ports = []corev1.ContainerPort{{Name: "web", ContainerPort: port, Protocol: corev1.ProtocolTCP}}
 		}
@@ -227,28 +227,29 @@ func TestNamedPortsSplitAService(t *testing.T) {
 
 func TestEndpointConditions(t *testing.T) {
 	st := newState()
-	st.node("n").zone = "z1"
+	zone := "z1"
+	st.node("n").zone = &zone
 	for name, c := range map[string]struct {
-		pod                         pod
+		pod                         endpoint
 		publish                     bool
 		ready, serving, terminating bool
 	}{
-		"ready":                     {pod: pod{ready: true}, ready: true, serving: true},
-		"not ready":                 {pod: pod{}},
-		"not ready, published":      {pod: pod{}, publish: true, ready: true},
-		"terminating":               {pod: pod{ready: true, terminating: true}, serving: true, terminating: true},
-		"terminating and not ready": {pod: pod{terminating: true}, terminating: true},
+		"ready":                     {pod: endpoint{ready: true}, ready: true, serving: true},
+		"not ready":                 {pod: endpoint{}},
+		"not ready, published":      {pod: endpoint{}, publish: true, ready: true},
+		"terminating":               {pod: endpoint{ready: true, terminating: true}, serving: true, terminating: true},
+		"terminating and not ready": {pod: endpoint{terminating: true}, terminating: true},
 	} {
-		c.pod.namespace, c.pod.name, c.pod.uid, c.pod.node, c.pod.ip = "ns", "p", "u", "n", "10.0.0.1"
-		c.pod.hostname, c.pod.subdomain = "host", "svc"
-		zone, node, host := "z1", "n", "host"
+		p := &pod{namespace: "ns", name: "p", uid: "u", endpoint: c.pod}
+		p.node, p.ip, p.hostname, p.subdomain = "n", "10.0.0.1", "host", "svc"
+		node, host := "n", "host"
 		want := discoveryv1.Endpoint{
 			Addresses:  []string{"10.0.0.1"},
 			Conditions: discoveryv1.EndpointConditions{Ready: &c.ready, Serving: &c.serving, Terminating: &c.terminating},
 			Hostname:   &host, NodeName: &node, Zone: &zone,
 			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "ns", Name: "p", UID: "u"},
 		}
-		got := st.endpointOf(&service{name: "svc", publishNotReady: c.publish}, &c.pod)
+		got := st.endpointOf(&service{name: "svc", serviceSpec: serviceSpec{serviceTraits: serviceTraits{publishNotReady: c.publish}}}, p)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}

@@ -21,7 +21,7 @@ func (c *Cluster) StartPod(p *corev1.Pod, node *corev1.Node, now time.Time) {
 	if planned, err := netip.ParseAddr(p.Annotations[runtime.AnnotationIP]); err == nil {
 		c.mu.Lock()
 		n := c.state.nodes[node.Name]
-		held := n != nil && n.taken[planned] != nil && n.taken[planned].key() != p.Namespace+"/"+p.Name
+		held := n != nil && n.taken[planned] != nil && !n.taken[planned].is(p.Namespace, p.Name)
 		c.mu.Unlock()
 		if held {
 			return
@@ -69,7 +69,7 @@ func (n *node) held(p *pod, obj *corev1.Pod) bool {
 		return false
 	}
 	owner := n.taken[planned]
-	if owner == nil || owner == p || owner.done {
+	if owner == nil || owner == p || owner.phase == done {
 		return false
 	}
 	if !slices.Contains(n.waiting[planned], p) {
@@ -80,6 +80,9 @@ func (n *node) held(p *pod, obj *corev1.Pod) bool {
 
 // take gives ip to p, and frees the one it had.
 func (n *node) take(ip netip.Addr, p *pod) {
+	if p.taken == ip && n.taken[ip] == p {
+		return
+	}
 	n.free(p)
 	p.taken, n.taken[ip] = ip, p
 }
@@ -107,7 +110,8 @@ var runningConditions = []corev1.PodConditionType{
 // runningStatus is the status of a pod all of whose containers are ready, as a kubelet writes it. It keeps what the
 // api-server has set (the QoS class).
 func runningStatus(p *corev1.Pod, hostIP, ip string, now metav1.Time) corev1.PodStatus {
-	st := *p.Status.DeepCopy()
+	var st corev1.PodStatus
+	p.Status.DeepCopyInto(&st)
 	st.Phase = corev1.PodRunning
 	st.StartTime = &now
 	st.PodIP, st.PodIPs = ip, []corev1.PodIP{{IP: ip}}

@@ -56,7 +56,11 @@ func (st *state) isReady(key string) bool {
 }
 
 // settled tells those who wait for the pod that it is ready, or gone.
-func (st *state) settled(key string) {
+func (st *state) settled(p *pod) {
+	if len(st.awaited) == 0 {
+		return
+	}
+	key := p.key()
 	for _, w := range st.awaited[key] {
 		if delete(w.left, key); len(w.left) == 0 {
 			close(w.done)

@@ -59,10 +59,10 @@ func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 			made.Name = sliceName(s, next)
 			next++
 		}
-		c.write(ctx, s, runtime.Op{Verb: runtime.VerbCreate, Object: made, Setup: setup}, e)
+		c.write(ctx, s, runtime.VerbCreate, made, setup, e)
 	}
 	for _, changed := range r.update {
-		c.write(ctx, s, runtime.Op{Verb: runtime.VerbUpdate, Object: changed, Setup: setup}, e)
+		c.write(ctx, s, runtime.VerbUpdate, changed, setup, e)
 	}
 	for _, old := range r.remove {
 		c.removeSlice(ctx, s, old, e)
@@ -70,9 +70,9 @@ func (c *Cluster) reconcile(ctx context.Context, s *service, e *effects) {
 }
 
 // write submits one slice; what changes meanwhile waits for its end.
-func (c *Cluster) write(ctx context.Context, s *service, op runtime.Op, e *effects) {
+func (c *Cluster) write(ctx context.Context, s *service, verb runtime.Verb, made *slice, setup bool, e *effects) {
 	s.inflight++
-	made, verb, name := op.Object, op.Verb, op.Object.GetName()
+	op, name := runtime.Op{Verb: verb, Object: made, Setup: setup}, made.Name
 	op.Done = func(res runtime.Result) {
 		failed := c.failed(ctx, "a write of an EndpointSlice", made, res)
 		c.change(ctx, func(e *effects) {
@@ -80,8 +80,8 @@ func (c *Cluster) write(ctx context.Context, s *service, op runtime.Op, e *effec
 			case ok && newer(answered, s.slices[name]):
 				answered.ManagedFields = nil
 				s.slices[name] = answered
-				// A create may have met a slice that an earlier Service of that name left: planning again finds out.
-				s.changed = s.changed || verb == runtime.VerbCreate
+				// A create may have met a slice that an earlier Service of that name left: it is planned with.
+				s.changed = s.changed || verb == runtime.VerbCreate && !holds(answered, made)
 			case apierrors.IsNotFound(res.Err) && verb == runtime.VerbUpdate:
 				delete(s.slices, name) // somebody deleted it: it is made again
 				s.changed = true
@@ -145,14 +145,17 @@ func (c *Cluster) sliceSeen(ctx context.Context, obj *slice) {
 	if by := obj.Labels[discoveryv1.LabelManagedBy]; by != managedBy && by != managedByUs {
 		return
 	}
+	obj.ManagedFields = nil
 	c.change(ctx, func(*effects) {
 		ns := c.state.namespace(obj.Namespace)
+		name := obj.Labels[discoveryv1.LabelServiceName]
+		before, now := ns.shown[obj.Name], shownSlice{service: name}
 		if c.isOwn(obj.Labels) {
-			n := readyAddresses(obj)
-			c.state.endpointsReady += n - ns.ready[obj.Name]
-			ns.ready[obj.Name] = n
+			now.ready = readyAddresses(obj)
 		}
-		s := ns.services[obj.Labels[discoveryv1.LabelServiceName]]
+		c.state.endpointsReady += now.ready - before.ready
+		ns.shown[obj.Name] = now
+		s := ns.services[name]
 		if s != nil && newer(obj, s.slices[obj.Name]) && ownedBy(obj, s) {
 			s.slices[obj.Name] = obj
 			c.markDirty(s)
@@ -160,17 +163,18 @@ func (c *Cluster) sliceSeen(ctx context.Context, obj *slice) {
 	})
 }
 
-func (c *Cluster) sliceGone(ctx context.Context, obj *slice) {
+func (c *Cluster) sliceGone(ctx context.Context, id identity) {
 	c.change(ctx, func(*effects) {
-		ns := c.state.namespace(obj.Namespace)
-		c.state.endpointsReady -= ns.ready[obj.Name]
-		delete(ns.ready, obj.Name)
-		s := ns.services[obj.Labels[discoveryv1.LabelServiceName]]
+		ns := c.state.namespace(id.namespace)
+		last := ns.shown[id.name]
+		c.state.endpointsReady -= last.ready
+		delete(ns.shown, id.name)
+		s := ns.services[last.service]
 		if s == nil {
 			return
 		}
-		if known := s.slices[obj.Name]; known != nil && known.UID == obj.UID {
-			delete(s.slices, obj.Name)
+		if known := s.slices[id.name]; known != nil && known.UID == id.uid {
+			delete(s.slices, id.name)
 			c.markDirty(s)
 		}
 	})

@@ -5,43 +5,50 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/plscript/plscript/runtime"
 )
 
-// serviceSeen is a Service as the api-server shows it now.
+// serviceSeen is a Service as the api-server shows it now. Its slices are looked at only if something that they depend on
+// has changed: istiod writes into the status of a Service behind a waypoint, again and again.
 func (c *Cluster) serviceSeen(ctx context.Context, obj *corev1.Service) {
 	c.change(ctx, func(*effects) {
 		ns := c.state.namespace(obj.Namespace)
-		s := ns.services[obj.Name]
-		if s == nil {
-			s = newService(obj)
-			ns.services[obj.Name] = s
-		}
-		ns.unindex(s)
 		own := c.isOwn(obj.Labels)
 		selector, annotated := selectorOf(obj, own)
-		selects := equality.Semantic.DeepEqual(s.selector, selector)
-		s.labels, s.selector, s.annotated, s.own = obj.Labels, selector, annotated, own
-		s.external = obj.Spec.Type == corev1.ServiceTypeExternalName
-		s.headless = obj.Spec.ClusterIP == corev1.ClusterIPNone
-		s.ports = obj.Spec.Ports
-		ns.index(s)
-		if !selects || s.publishNotReady != obj.Spec.PublishNotReadyAddresses || ns.counted(s) != s.selected {
-			c.deselect(s)
-			s.publishNotReady = obj.Spec.PublishNotReadyAddresses
-			c.reselect(ns, s)
+		now := serviceSpec{labels: obj.Labels, selector: selector, ports: obj.Spec.Ports, serviceTraits: serviceTraits{
+			annotated: annotated, own: own,
+			external:        obj.Spec.Type == corev1.ServiceTypeExternalName,
+			headless:        obj.Spec.ClusterIP == corev1.ClusterIPNone,
+			publishNotReady: obj.Spec.PublishNotReadyAddresses,
+		}}
+		s := ns.services[obj.Name]
+		switch {
+		case s == nil:
+			s = &service{namespace: ns.name, name: obj.Name, uid: obj.UID, members: map[*pod]struct{}{}, slices: map[string]*slice{}}
+			ns.services[s.name] = s
+		case s.equal(&now):
+			return
 		}
-		c.markDirty(s)
+		c.respecify(ns, s, now)
 	})
 }
 
-func (c *Cluster) serviceGone(ctx context.Context, obj *corev1.Service) {
+// respecify has s and its slices follow what its Service says now.
+func (c *Cluster) respecify(ns *namespace, s *service, now serviceSpec) {
+	ns.unindex(s)
+	c.deselect(s)
+	s.serviceSpec = now
+	ns.index(s)
+	c.reselect(ns, s)
+	c.markDirty(s)
+}
+
+func (c *Cluster) serviceGone(ctx context.Context, id identity) {
 	c.change(ctx, func(e *effects) {
-		ns := c.state.namespace(obj.Namespace)
-		if s := ns.services[obj.Name]; s != nil && s.uid == obj.UID {
+		ns := c.state.namespace(id.namespace)
+		if s := ns.services[id.name]; s != nil && s.uid == id.uid {
 			c.forgetService(ns, s, e)
 		}
 	})
@@ -62,13 +69,6 @@ func (c *Cluster) keeps(ns *namespace, s *service) bool {
 	return ns.counted(s) && (s.annotated || !c.cfg.Controllers)
 }
 
-func newService(obj *corev1.Service) *service {
-	return &service{
-		namespace: obj.Namespace, name: obj.Name, uid: obj.UID,
-		members: map[*pod]struct{}{}, slices: map[string]*slice{},
-	}
-}
-
 // forgetService drops s; its slices go with it, as its owner references ask.
 func (c *Cluster) forgetService(ns *namespace, s *service, e *effects) {
 	c.deselect(s)
@@ -85,7 +85,7 @@ func (c *Cluster) deselect(s *service) {
 	c.state.endpointsDesired -= s.desired
 	s.desired, s.selected = 0, false
 	for p := range s.members {
-		delete(p.services, s)
+		p.leave(s)
 	}
 	clear(s.members)
 }
@@ -107,29 +107,37 @@ func (c *Cluster) reselect(ns *namespace, s *service) {
 
 func (c *Cluster) join(s *service, p *pod) {
 	s.members[p] = struct{}{}
-	p.services[s] = struct{}{}
+	p.services = append(p.services, s)
 	n := s.addresses(p)
 	s.desired += n
 	c.state.endpointsDesired += n
 }
 
-// joinServices finds the services of a pod that was seen, and has all those follow that had or have it. The counts of
-// the pod are taken out before.
-func (c *Cluster) joinServices(ns *namespace, p *pod) {
-	for s := range p.services {
-		c.follow(s, p)
-		if !s.selects(p) {
-			delete(p.services, s)
+func (p *pod) leave(s *service) {
+	p.services = slices.DeleteFunc(p.services, func(o *service) bool { return o == s })
+}
+
+// joinServices finds the services of a pod that was seen, and has those follow that gain or lose it, and if it has changed
+// those that keep it. The counts of the pod are taken out before.
+func (c *Cluster) joinServices(ns *namespace, p *pod, changed bool) {
+	p.services = slices.DeleteFunc(p.services, func(s *service) bool {
+		lost := !s.selects(p)
+		if lost {
 			delete(s.members, p)
 		}
-	}
+		if lost || changed {
+			c.follow(s, p)
+		}
+		return lost
+	})
 	for key, value := range p.labels {
 		for _, s := range ns.bySelector[labelPair{key, value}] {
-			if s.selected && s.selects(p) {
-				s.members[p] = struct{}{}
-				p.services[s] = struct{}{}
-				c.follow(s, p)
+			if !s.selected || !s.selects(p) || slices.Contains(p.services, s) {
+				continue
 			}
+			s.members[p] = struct{}{}
+			p.services = append(p.services, s)
+			c.follow(s, p)
 		}
 	}
 }

@@ -12,27 +12,27 @@ import (
 )
 
 // endPod does what the kubelet does about a pod that was deleted: at once, if its containers take no time to stop.
-func (c *Cluster) endPod(ctx context.Context, p *pod, obj *corev1.Pod, e *effects) {
-	if g := obj.DeletionGracePeriodSeconds; p.deleting || g != nil && *g == 0 {
+func (c *Cluster) endPod(ctx context.Context, p *pod, e *effects) {
+	if p.deleting || p.grace == 0 {
 		return // with no time to stop, the api-server removes the pod by itself
 	}
-	if c.cfg.Kubelet.StopP50 <= 0 || p.stopped || p.done || isPending(obj) {
+	if c.cfg.Kubelet.StopP50 <= 0 || p.stopped || p.phase == pending || p.phase == done {
 		c.letGoOf(ctx, p, e)
 		return
 	}
-	c.planStop(p, obj)
+	c.planStop(p)
 }
 
 // planStop has the containers of a terminating pod stop when they are through, or are killed: at the end of the grace
 // period, which may have become shorter since it was last seen.
-func (c *Cluster) planStop(p *pod, obj *corev1.Pod) {
+func (c *Cluster) planStop(p *pod) {
 	now := c.cfg.Clock.Now()
 	at, planned := p.stopAt, !p.stopAt.IsZero()
 	if !planned {
 		at = now.Add(c.cfg.Kubelet.stopDelay(c.cfg.Kubelet.generator("stop", p.key())))
 	}
-	if g := obj.DeletionGracePeriodSeconds; g != nil {
-		if limit := now.Add(time.Duration(*g) * time.Second); limit.Before(at) {
+	if p.grace > 0 {
+		if limit := now.Add(time.Duration(p.grace) * time.Second); limit.Before(at) {
 			at, p.killed, planned = limit, true, false
 		}
 	}
@@ -46,7 +46,7 @@ func (c *Cluster) planStop(p *pod, obj *corev1.Pod) {
 // stopPod ends the containers of a pod: the proxy in it first, whose stream is gone before anybody hears of its pod's end.
 func (c *Cluster) stopPod(ctx context.Context, p *pod, at time.Time) {
 	c.mu.Lock()
-	over := p.deleting || !p.stopAt.Equal(at) || c.state.namespace(p.namespace).pods[p.name] != p
+	over := p.deleting || !p.stopAt.Equal(at) || !c.state.has(p)
 	c.mu.Unlock()
 	if over {
 		return
@@ -61,12 +61,19 @@ func (c *Cluster) stopPod(ctx context.Context, p *pod, at time.Time) {
 		return
 	}
 	c.change(ctx, func(e *effects) {
+		if p.deleting {
+			return // its time became shorter meanwhile, and is over
+		}
 		p.deleting, p.stopped = true, true
 		c.tellGone(p, e)
 		stopped(live, p.killed, metav1.NewTime(c.cfg.Clock.Now()))
 		e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: live, Done: func(res runtime.Result) {
 			c.failed(ctx, "the status of a pod", live, res) // it goes all the same
-			c.change(ctx, func(e *effects) { c.letGoOf(ctx, p, e) })
+			c.change(ctx, func(e *effects) {
+				if c.state.has(p) { // nobody else has removed it meanwhile
+					c.letGoOf(ctx, p, e)
+				}
+			})
 		}})
 	})
 }
@@ -100,19 +107,13 @@ const exitKilled = 137
 // stopped makes the pod's status what a kubelet writes before it lets a deleted pod go: nothing runs, and the phase is
 // terminal (Kubernetes, pkg/kubelet, SyncTerminatedPod and getPhase; pkg/kubelet/status, GenerateReadyCondition).
 func stopped(p *corev1.Pod, killed bool, now metav1.Time) {
+	why, code, reason := "PodCompleted", int32(0), "Completed"
 	p.Status.Phase = corev1.PodSucceeded
-	why := "PodCompleted"
-	code, reason := int32(0), "Completed"
 	if killed {
-		p.Status.Phase, why = corev1.PodFailed, "PodFailed"
-		code, reason = exitKilled, "Error"
+		why, code, reason = "PodFailed", exitKilled, "Error"
+		p.Status.Phase = corev1.PodFailed
 	}
-	setReady(p, false, now)
-	for i := range p.Status.Conditions {
-		if cond := &p.Status.Conditions[i]; cond.Status == corev1.ConditionFalse {
-			cond.Reason, cond.Message = why, ""
-		}
-	}
+	setReady(p, false, why, "", now)
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 		for i := range list {
 			ct := &list[i]

@@ -154,6 +154,27 @@ func TestTheGracePeriodEnds(t *testing.T) {
 	})
 }
 
+// TestStoppedStatus: of the conditions only those about readiness follow the end of the containers.
+func TestStoppedStatus(t *testing.T) {
+	t.Parallel()
+	for killed, want := range map[bool]corev1.PodCondition{
+		false: {Type: corev1.PodReady, Status: corev1.ConditionFalse, Reason: "PodCompleted"},
+		true:  {Type: corev1.PodReady, Status: corev1.ConditionFalse, Reason: "PodFailed"},
+	} {
+		gate := corev1.PodCondition{Type: "example.com/gate", Status: corev1.ConditionFalse, Reason: "Mine", Message: "closed"}
+		scheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}
+		p := &corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
+			{Type: corev1.PodReady, Status: corev1.ConditionTrue}, gate, scheduled,
+		}}}
+		now := metav1.Now()
+		stopped(p, killed, now)
+		want.LastTransitionTime = now
+		if d := cmp.Diff([]corev1.PodCondition{want, gate, scheduled}, p.Status.Conditions); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 // TestPodsThatDoNotRunEndAtOnce: nothing in them takes time to stop.
 func TestPodsThatDoNotRunEndAtOnce(t *testing.T) {
 	inWorldOf(t, func(c *Config) {

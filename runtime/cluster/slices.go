@@ -16,7 +16,7 @@ const maxEndpoints = 100
 // so a Service can have several.
 type group struct {
 	ports     []discoveryv1.EndpointPort
-	endpoints map[endpointID]discoveryv1.Endpoint
+	endpoints []discoveryv1.Endpoint // in any order
 }
 
 // endpointID is what makes two endpoints the same one with other conditions.
@@ -75,13 +75,20 @@ type place struct {
 
 // fill plans the slices of one group.
 func fill(blank *discoveryv1.EndpointSlice, existing []*discoveryv1.EndpointSlice, g group, out *rewrite) {
-	missing := make(map[endpointID]discoveryv1.Endpoint, len(g.endpoints))
-	for id, e := range g.endpoints {
-		missing[id] = e
+	missing := g.endpoints
+	var wanted map[endpointID]*discoveryv1.Endpoint
+	if len(existing) > 0 {
+		wanted = byID(g.endpoints)
 	}
 	places := make([]*place, 0, len(existing))
 	for _, s := range existing {
-		places = append(places, keep(blank, s, missing))
+		places = append(places, keep(blank, s, wanted))
+	}
+	if len(existing) > 0 {
+		missing = make([]discoveryv1.Endpoint, 0, len(wanted))
+		for _, e := range wanted {
+			missing = append(missing, *e)
+		}
 	}
 	// The fullest first, so that few slices stay half empty.
 	slices.SortStableFunc(places, func(a, b *place) int { return cmp.Compare(len(b.endpoints), len(a.endpoints)) })
@@ -98,7 +105,7 @@ func fill(blank *discoveryv1.EndpointSlice, existing []*discoveryv1.EndpointSlic
 			break
 		}
 		n := min(len(added), maxEndpoints)
-		out.create = append(out.create, sliceOf(blank, nil, g.ports, added[:n]))
+		out.create = append(out.create, sliceOf(blank, nil, g.ports, added[:n:n]))
 		added = added[n:]
 	}
 	settle(blank, places, g, out)
@@ -122,19 +129,19 @@ func settle(blank *discoveryv1.EndpointSlice, places []*place, g group, out *rew
 	}
 }
 
-// keep takes over the endpoints of s that are still wanted, as they are now, and takes them out of missing.
-func keep(blank, s *discoveryv1.EndpointSlice, missing map[endpointID]discoveryv1.Endpoint) *place {
+// keep takes over the endpoints of s that are still wanted, as they are now, and takes them out of wanted.
+func keep(blank, s *discoveryv1.EndpointSlice, wanted map[endpointID]*discoveryv1.Endpoint) *place {
 	p := &place{old: s, changed: !sameLabels(blank, s)}
 	for i := range s.Endpoints {
 		id := idOf(&s.Endpoints[i])
-		now, ok := missing[id]
+		now, ok := wanted[id]
 		if !ok {
 			p.changed = true
 			continue
 		}
-		delete(missing, id)
-		p.changed = p.changed || !sameEndpoint(&now, &s.Endpoints[i])
-		p.endpoints = append(p.endpoints, now)
+		delete(wanted, id)
+		p.changed = p.changed || !sameEndpoint(now, &s.Endpoints[i])
+		p.endpoints = append(p.endpoints, *now)
 	}
 	return p
 }
@@ -158,6 +165,14 @@ func (r *rewrite) recycle() {
 	}
 }
 
+// holds reports whether s is made, as far as slices are planned.
+func holds(s, made *discoveryv1.EndpointSlice) bool {
+	return sameLabels(made, s) && portKey(made.Ports) == portKey(s.Ports) &&
+		slices.EqualFunc(made.Endpoints, s.Endpoints, func(a, b discoveryv1.Endpoint) bool {
+			return idOf(&a) == idOf(&b) && sameEndpoint(&a, &b)
+		})
+}
+
 // sliceOf is a slice in the place of old, or a new one. It shares nothing that is written to.
 func sliceOf(blank, old *discoveryv1.EndpointSlice, ports []discoveryv1.EndpointPort, endpoints []discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	s := *blank
@@ -175,18 +190,23 @@ func sameLabels(blank, s *discoveryv1.EndpointSlice) bool {
 		equality.Semantic.DeepEqual(blank.OwnerReferences, s.OwnerReferences)
 }
 
-func inOrder(m map[endpointID]discoveryv1.Endpoint) []discoveryv1.Endpoint {
-	out := make([]discoveryv1.Endpoint, 0, len(m))
-	for _, e := range m {
-		out = append(out, e)
+func byID(endpoints []discoveryv1.Endpoint) map[endpointID]*discoveryv1.Endpoint {
+	m := make(map[endpointID]*discoveryv1.Endpoint, len(endpoints))
+	for i := range endpoints {
+		m[idOf(&endpoints[i])] = &endpoints[i]
 	}
-	slices.SortFunc(out, func(a, b discoveryv1.Endpoint) int {
+	return m
+}
+
+// inOrder sorts endpoints by pod and address, each of them once.
+func inOrder(endpoints []discoveryv1.Endpoint) []discoveryv1.Endpoint {
+	slices.SortFunc(endpoints, func(a, b discoveryv1.Endpoint) int {
 		if a.TargetRef != nil && b.TargetRef != nil && a.TargetRef.Name != b.TargetRef.Name {
 			return strings.Compare(a.TargetRef.Name, b.TargetRef.Name)
 		}
 		return strings.Compare(idOf(&a).address, idOf(&b).address)
 	})
-	return out
+	return slices.CompactFunc(endpoints, func(a, b discoveryv1.Endpoint) bool { return idOf(&a) == idOf(&b) })
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -2,164 +2,89 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/cluster/internal/skim"
 )
 
-// watch starts the informers and returns what tells that each handler has seen everything that existed.
-func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) ([]cache.DoneChecker, error) {
-	f := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTransform(stripper()))
-	type source struct {
-		informer cache.SharedIndexInformer
-		handler  cache.ResourceEventHandler
-	}
-	watched := []source{
-		{f.Core().V1().Namespaces().Informer(), handler(ctx, c.namespaceSeen, c.namespaceGone)},
-		{f.Core().V1().Services().Informer(), handler(ctx, c.serviceSeen, c.serviceGone)},
-		{f.Discovery().V1().EndpointSlices().Informer(), handler(ctx, c.sliceSeen, c.sliceGone)},
+// watch starts the watches and returns channels that are closed as all that existed has been seen.
+func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) []<-chan struct{} {
+	core, all := c.client.CoreV1(), metav1.NamespaceAll
+	synced := []<-chan struct{}{
+		watchKind(ctx, c, wg, core.Namespaces(), c.namespaceSeen, c.namespaceGone),
+		watchKind(ctx, c, wg, core.Services(all), c.serviceSeen, c.serviceGone),
+		watchKind(ctx, c, wg, c.client.DiscoveryV1().EndpointSlices(all), c.sliceSeen, c.sliceGone),
 	}
 	if c.phantoms == nil {
-		pods := f.Core().V1().Pods().Informer()
-		c.podStore = pods.GetStore()
-		watched = append(watched,
-			source{f.Core().V1().Nodes().Informer(), handler(ctx, c.nodeSeen, c.nodeGone)},
-			source{pods, handler(ctx, c.podSeen, c.podGone)})
+		synced = append(synced,
+			watchKind(ctx, c, wg, core.Nodes(), c.nodeSeen, c.nodeGone),
+			watchKind(ctx, c, wg, c.podsClient, c.podSeen, c.podGone))
 	}
-	var synced []cache.DoneChecker
-	for _, w := range watched {
-		if err := w.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-			if ctx.Err() == nil {
-				c.cfg.Log.Warn("a watch broke off and is taken up again", "err", err)
-			}
-		}); err != nil {
-			return nil, err
-		}
-		reg, err := w.informer.AddEventHandler(w.handler)
-		if err != nil {
-			return nil, err
-		}
-		synced = append(synced, reg.HasSyncedChecker())
-		wg.Go(func() { w.informer.RunWithContext(ctx) })
-	}
-	return synced, nil
+	return synced
 }
 
-// handler turns the events of one informer into what is there and what is gone. A name that has changed its uid
-// between two events (a relist that missed the delete) is gone first.
-func handler[T metav1.Object](ctx context.Context, seen, gone func(context.Context, T)) cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) {
-			if o, ok := obj.(T); ok {
-				seen(ctx, o)
-			}
+// kindClient is what the clients of all kinds have in common.
+type kindClient[L k8sruntime.Object] interface {
+	List(ctx context.Context, opts metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error)
+}
+
+// watchKind has seen called with every object of a kind as the api-server shows it, and gone with those that it does not
+// have any more, until ctx is done: one call at a time, on the way from the watch's connection, so that nothing queues up.
+func watchKind[T metav1.Object, L k8sruntime.Object](ctx context.Context, c *Cluster, wg *sync.WaitGroup,
+	client kindClient[L], seen func(context.Context, T), gone func(context.Context, identity),
+) <-chan struct{} {
+	m := newMirror(func(o T) { seen(ctx, o) }, func(id identity) { gone(ctx, id) })
+	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (k8sruntime.Object, error) {
+			return client.List(ctx, opts)
 		},
-		UpdateFunc: func(before, after any) {
-			old, ok := before.(T)
-			o, ok2 := after.(T)
-			if !ok || !ok2 {
-				return
-			}
-			if old.GetUID() != o.GetUID() {
-				gone(ctx, old)
-			}
-			seen(ctx, o)
-		},
-		DeleteFunc: func(obj any) {
-			if last, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = last.Obj
-			}
-			if o, ok := obj.(T); ok {
-				gone(ctx, o)
-			}
-		},
+		WatchFuncWithContext: client.Watch,
+	}, c.client)
+	var of T
+	reflector := cache.NewReflectorWithOptions(source, of, m, cache.ReflectorOptions{Name: "plscript", TypeDescription: fmt.Sprintf("%T", of)})
+	wg.Go(func() { c.keepWatching(ctx, reflector) })
+	return m.synced
+}
+
+// keepWatching lists and watches, and takes it up again where it breaks off, until ctx is done.
+func (c *Cluster) keepWatching(ctx context.Context, r *cache.Reflector) {
+	failures := 0
+	for ctx.Err() == nil {
+		err := r.ListAndWatchWithContext(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failures++
+			c.cfg.Log.Warn("a watch broke off and is taken up again", "err", err)
+		default:
+			failures = 0
+		}
+		// A sleep that is cut short ends the loop.
+		_ = c.cfg.Clock.Sleep(ctx, retryAfter(failures))
 	}
 }
 
-// stripper returns what strips the watched objects; pods with the same labels share them.
-func stripper() cache.TransformFunc {
-	labels := newLabelSets(maxLabelSets)
-	return func(obj any) (any, error) {
-		if p, ok := obj.(*corev1.Pod); ok {
-			p.Labels = labels.shared(p.Labels)
-		}
-		return strip(obj)
+// podWatcher is a client for what is in use of Pods; those of its events and lists are to be read only.
+func podWatcher(cfg *rest.Config) (kindClient[*corev1.PodList], error) {
+	cfg = rest.CopyConfig(cfg)
+	version := corev1.SchemeGroupVersion
+	cfg.GroupVersion, cfg.APIPath = &version, "/api"
+	cfg.NegotiatedSerializer = skim.Serializer(scheme.Codecs.WithoutConversion())
+	client, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// strip removes what the cluster does not look at, so that a hundred thousand pods fit. A pod that is still to be run
-// keeps its metadata, because its status is written back with it.
-func strip(obj any) (any, error) {
-	switch o := obj.(type) {
-	case *corev1.Pod:
-		stripPod(o)
-	case *corev1.Node:
-		o.ManagedFields, o.Annotations, o.Status.Images, o.Status.Conditions = nil, nil, nil, nil
-	case *corev1.Service:
-		o.ManagedFields = nil
-		selector, ok := o.Annotations[runtime.AnnotationSelector]
-		if o.Annotations = nil; ok {
-			o.Annotations = map[string]string{runtime.AnnotationSelector: selector}
-		}
-	case *discoveryv1.EndpointSlice:
-		o.ManagedFields = nil
-	case *corev1.Namespace:
-		o.ManagedFields, o.Annotations = nil, nil
-	}
-	return obj, nil
-}
-
-func stripPod(p *corev1.Pod) {
-	p.ManagedFields = nil
-	pending := isPending(p)
-	p.Spec = corev1.PodSpec{
-		NodeName:       p.Spec.NodeName,
-		HostNetwork:    p.Spec.HostNetwork,
-		Hostname:       p.Spec.Hostname,
-		Subdomain:      p.Spec.Subdomain,
-		InitContainers: stripContainers(p.Spec.InitContainers, pending),
-		Containers:     stripContainers(p.Spec.Containers, pending),
-	}
-	if pending {
-		return
-	}
-	p.Annotations, p.OwnerReferences = nil, nil
-	status := corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP}
-	for _, cond := range p.Status.Conditions {
-		if cond.Type == corev1.PodReady {
-			status.Conditions = []corev1.PodCondition{{Type: cond.Type, Status: cond.Status}}
-		}
-	}
-	p.Status = status
-}
-
-// stripContainers keeps the named ports, and while the pod is pending what its status will say of each container.
-func stripContainers(in []corev1.Container, pending bool) []corev1.Container {
-	var out []corev1.Container
-	for _, c := range in {
-		kept := corev1.Container{RestartPolicy: c.RestartPolicy}
-		for _, p := range c.Ports {
-			if p.Name != "" {
-				kept.Ports = append(kept.Ports, p)
-			}
-		}
-		if pending {
-			kept.Name, kept.Image = c.Name, c.Image
-		}
-		if pending || len(kept.Ports) > 0 {
-			out = append(out, kept)
-		}
-	}
-	return out
-}
-
-// isPending reports whether the pod has not been started by a kubelet.
-func isPending(p *corev1.Pod) bool {
-	return p.Status.Phase == "" || p.Status.Phase == corev1.PodPending
+	return corev1client.New(client).Pods(metav1.NamespaceAll), nil
 }
