@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/plscript/plscript/lang/ir"
 	"github.com/plscript/plscript/runtime"
@@ -37,4 +38,26 @@ func (r *session) opensZtunnels() bool {
 		}
 	}
 	return false
+}
+
+// tellUnused says which of the scenario's settings of istiod a target that was there before the run does not have from it.
+func (r *session) tellUnused() {
+	if r.target.private {
+		return
+	}
+	var unused []string
+	istiod := r.scenario.Sandbox.Istiod
+	if len(istiod.Env) > 0 {
+		unused = append(unused, "env")
+	}
+	if istiod.Binary != "" {
+		unused = append(unused, "binary")
+	}
+	if istiod.Replicas > 1 {
+		unused = append(unused, "replicas")
+	}
+	if len(unused) > 0 {
+		fmt.Fprintf(r.stderr, "plscript: the scenario's sandbox.istiod settings (%s) are for a private sandbox: %s stays as it was started\n",
+			strings.Join(unused, ", "), r.target.about)
+	}
 }

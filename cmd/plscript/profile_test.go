@@ -55,3 +55,32 @@ func TestCheckProfile(t *testing.T) {
 		t.Errorf("without a sandbox: %v", err)
 	}
 }
+
+// TestTellUnused: what a scenario asks of istiod is not left out without a word.
+func TestTellUnused(t *testing.T) {
+	t.Parallel()
+	all := ir.Istiod{Env: map[string]string{"GOGC": "400"}, Binary: "/opt/pilot-discovery", Replicas: 2}
+	for name, c := range map[string]struct {
+		istiod  ir.Istiod
+		private bool
+		said    string
+	}{
+		"nothing asked": {istiod: ir.Istiod{Replicas: 1}},
+		"all":           {istiod: all, said: "settings (env, binary, replicas) are for a private sandbox: sandbox dev stays"},
+		"one":           {istiod: ir.Istiod{Binary: "x", Replicas: 1}, said: "settings (binary) are"},
+		"private":       {istiod: all, private: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said bytes.Buffer
+			(&session{
+				system: &system{stderr: &said},
+				loaded: &loaded{scenario: &ir.Scenario{Sandbox: ir.Sandbox{Istiod: c.istiod}}},
+				target: &target{about: "sandbox dev", private: c.private},
+			}).tellUnused()
+			if text := said.String(); !strings.Contains(text, c.said) || c.said == "" && text != "" {
+				t.Errorf("said %q, want %q", text, c.said)
+			}
+		})
+	}
+}

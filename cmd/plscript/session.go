@@ -99,6 +99,7 @@ func (r *session) ready(ctx context.Context) error {
 	if err := r.checkMode(ctx); err != nil {
 		return err
 	}
+	r.tellUnused()
 	if err := r.checkProfile(); err != nil {
 		return err
 	}
