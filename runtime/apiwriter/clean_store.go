@@ -85,7 +85,7 @@ func (s *sweeper) namespace(ctx context.Context, k registry.Kind, namespace stri
 				t.Delete = append(t.Delete, item.Key)
 			}
 			// What has changed meanwhile is left to the api-server.
-			_, _, err = s.kv.Commit(ctx, t)
+			_, _, err = s.kv.Commit(ctx, &t)
 			return err
 		})
 	}

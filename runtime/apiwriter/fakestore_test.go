@@ -1,6 +1,7 @@
 package apiwriter
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ func (m *memory) List(_ context.Context, prefix string) (out []etcd.Item, err er
 	return out, m.fail
 }
 
-func (m *memory) Commit(_ context.Context, t etcd.Txn) (int64, bool, error) {
+func (m *memory) Commit(_ context.Context, t *etcd.Txn) (int64, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {
@@ -55,7 +56,7 @@ func (m *memory) Commit(_ context.Context, t etcd.Txn) (int64, bool, error) {
 	}
 	m.rev++
 	for _, p := range t.Put {
-		m.items[p.Key] = etcd.Item{Key: p.Key, Value: p.Value, Rev: m.rev}
+		m.items[p.Key] = etcd.Item{Key: p.Key, Value: bytes.Clone(p.Value), Rev: m.rev}
 	}
 	for _, key := range t.Delete {
 		delete(m.items, key)
@@ -66,11 +67,11 @@ func (m *memory) Commit(_ context.Context, t etcd.Txn) (int64, bool, error) {
 // put stores an object as if the api-server had.
 func (m *memory) put(t testing.TB, key string, gvk schema.GroupVersionKind, obj registry.Object) {
 	t.Helper()
-	raw, err := registry.Kind{GVK: gvk}.Encode(obj)
+	raw, err := registry.Kind{GVK: gvk}.Append(nil, obj)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := m.Commit(t.Context(), etcd.Txn{Put: []etcd.Item{{Key: key, Value: raw}}}); err != nil {
+	if _, _, err := m.Commit(t.Context(), &etcd.Txn{Put: []etcd.Item{{Key: key, Value: raw}}}); err != nil {
 		t.Fatal(err)
 	}
 }

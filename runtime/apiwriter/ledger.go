@@ -44,11 +44,13 @@ func (l *ledger) record(verb runtime.Verb, id objectID, a answer) {
 		l.forget(id)
 	case runtime.VerbCreate:
 		l.forget(id) // a retried create must not count twice
-		o := owned{uid: a.object.GetUID(), version: a.object.GetResourceVersion(), measure: measureOf(id, a.object)}
-		if l.byNS[id.namespace] == nil {
-			l.byNS[id.namespace] = map[objectID]owned{}
+		in := l.byNS[id.namespace]
+		if in == nil {
+			in = map[objectID]owned{}
+			l.byNS[id.namespace] = in
 		}
-		l.byNS[id.namespace][id] = o
+		o := owned{uid: a.object.GetUID(), version: a.object.GetResourceVersion(), measure: measureOf(id, a.object)}
+		in[id] = o
 		l.count(o, 1)
 	case runtime.VerbUpdate, runtime.VerbStatus:
 		if o, ok := l.byNS[id.namespace][id]; ok && o.uid == a.object.GetUID() {
@@ -66,9 +68,10 @@ func (l *ledger) forget(id objectID) {
 		}
 		delete(l.byNS, id.name)
 	}
-	if o, ok := l.byNS[id.namespace][id]; ok {
+	in := l.byNS[id.namespace]
+	if o, ok := in[id]; ok {
 		l.count(o, -1)
-		delete(l.byNS[id.namespace], id)
+		delete(in, id)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/plscript/plscript/runtime"
@@ -19,7 +20,8 @@ import (
 type kv interface {
 	Get(ctx context.Context, key string) (etcd.Item, bool, error)
 	List(ctx context.Context, prefix string) ([]etcd.Item, error)
-	Commit(ctx context.Context, t etcd.Txn) (rev int64, ok bool, err error)
+	// Commit keeps nothing of t.
+	Commit(ctx context.Context, t *etcd.Txn) (rev int64, ok bool, err error)
 }
 
 // store is the backend for a sandbox: what it can, it writes past the api-server into etcd; all else it hands to the
@@ -82,13 +84,23 @@ func (s *store) write(ctx context.Context, k registry.Kind, r request) (answer, 
 }
 
 // create stores a new object. One that exists already is for the api backend to judge, by its owner.
-func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object) (answer, error) {
+func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object) (_ answer, err error) {
 	ns, err := s.admit(ctx, k, admissionv1.Create, obj)
 	if err != nil {
 		return answer{}, err
 	}
-	// The api-server must get the object as it was, should it be asked after all.
-	obj = shallow(obj)
+	// The api-server must get the object as it was, should it be asked after all. What a load consists of is completed in
+	// place, without a copy to collect.
+	if pod, ok := obj.(*corev1.Pod); ok {
+		before := *pod
+		defer func() {
+			if err != nil {
+				*pod = before
+			}
+		}()
+	} else {
+		obj = shallow(obj)
+	}
 	if err := s.complete(ctx, k, obj); err != nil {
 		return answer{}, err
 	}
@@ -98,7 +110,7 @@ func (s *store) create(ctx context.Context, k registry.Kind, obj runtime.Object)
 	if svc, ok := obj.(*corev1.Service); ok {
 		obj, rev, err = s.commitService(ctx, key, ns, svc)
 	} else {
-		rev, err = s.commit(ctx, k, obj, etcd.Txn{If: ns.unchanged(etcd.Version{Key: key})})
+		rev, err = s.commit(ctx, key, ns, k, obj)
 	}
 	if err != nil {
 		s.cluster.forget(namespace)
@@ -157,29 +169,23 @@ func (s *store) complete(ctx context.Context, k registry.Kind, obj runtime.Objec
 
 // shallow is a copy of obj that shares its maps and slices, which completing an object replaces and never changes.
 func shallow(obj runtime.Object) runtime.Object {
-	switch o := obj.(type) {
-	case *corev1.Pod:
-		c := *o
-		return &c
-	case *discoveryv1.EndpointSlice:
+	if o, ok := obj.(*discoveryv1.EndpointSlice); ok {
 		c := *o
 		return &c
 	}
 	return obj.DeepCopyObject().(runtime.Object)
 }
 
-// commit stores obj under the conditions of t. A condition that does not hold is registry.ErrUnknown.
-func (s *store) commit(ctx context.Context, k registry.Kind, obj runtime.Object, t etcd.Txn) (int64, error) {
-	value, err := k.Encode(obj)
-	if err != nil {
-		return 0, permanent{err}
+// commit stores a new object. A condition that does not hold is registry.ErrUnknown.
+func (s *store) commit(ctx context.Context, key string, ns *namespaceInfo, k registry.Kind, obj runtime.Object) (int64, error) {
+	d := newDraft()
+	defer d.free()
+	d.require(key, 0)
+	ns.unchanged(d)
+	if err := d.put(key, k, obj); err != nil {
+		return 0, err
 	}
-	t.Put = append(t.Put, etcd.Item{Key: k.Key(obj.GetNamespace(), obj.GetName()), Value: value})
-	rev, ok, err := s.kv.Commit(ctx, t)
-	if err == nil && !ok {
-		err = registry.ErrUnknown
-	}
-	return rev, err
+	return d.commit(ctx, s.kv)
 }
 
 // addressTries is how many addresses are tried for a Service before the api-server's allocator is asked, which knows
@@ -202,14 +208,7 @@ func (s *store) commitService(ctx context.Context, key string, ns *namespaceInfo
 			return nil, 0, err
 		}
 		taken := registry.IPAddress.Key("", address.Name)
-		value, err := registry.IPAddress.Encode(address)
-		if err != nil {
-			return nil, 0, permanent{err}
-		}
-		rev, err := s.commit(ctx, registry.Service, svc, etcd.Txn{
-			If:  ns.unchanged(etcd.Version{Key: key}, etcd.Version{Key: taken}),
-			Put: []etcd.Item{{Key: taken, Value: value}},
-		})
+		rev, err := s.commitPair(ctx, key, taken, ns, svc, address)
 		if !errors.Is(err, registry.ErrUnknown) {
 			return svc, rev, err
 		}
@@ -218,6 +217,22 @@ func (s *store) commitService(ctx context.Context, key string, ns *namespaceInfo
 		}
 	}
 	return nil, 0, registry.ErrUnknown
+}
+
+// commitPair stores a new Service and its IPAddress. They are of two kinds, so they may share a revision.
+func (s *store) commitPair(ctx context.Context, key, taken string, ns *namespaceInfo, svc *corev1.Service, ip *networkingv1.IPAddress) (int64, error) {
+	d := newDraft()
+	defer d.free()
+	d.require(key, 0)
+	d.require(taken, 0)
+	ns.unchanged(d)
+	if err := d.put(taken, registry.IPAddress, ip); err != nil {
+		return 0, err
+	}
+	if err := d.put(key, registry.Service, svc); err != nil {
+		return 0, err
+	}
+	return d.commit(ctx, s.kv)
 }
 
 // update replaces an EndpointSlice or a Lease that is known in its last version.
@@ -235,7 +250,13 @@ func (s *store) update(ctx context.Context, k registry.Kind, obj runtime.Object)
 		obj.SetGeneration(obj.GetGeneration() + 1)
 	}
 	key := k.Key(obj.GetNamespace(), obj.GetName())
-	next, err := s.commit(ctx, k, obj, etcd.Txn{If: []etcd.Version{{Key: key, Rev: rev}}})
+	d := newDraft()
+	defer d.free()
+	d.require(key, rev)
+	if err := d.put(key, k, obj); err != nil {
+		return answer{}, err
+	}
+	next, err := d.commit(ctx, s.kv)
 	if err != nil {
 		return answer{}, err
 	}
@@ -266,45 +287,39 @@ func (s *store) remove(ctx context.Context, k registry.Kind, r request) (answer,
 	if !there {
 		return answer{resource: k.Resource, uid: uid, stored: true}, nil
 	}
-	t, err := s.removal(k, r, uid, item)
-	if err != nil {
+	d := newDraft()
+	defer d.free()
+	if err := s.removal(d, k, r, uid, item); err != nil {
 		return answer{}, err
 	}
-	_, ok, err := s.kv.Commit(ctx, t)
-	if err != nil {
+	if _, err := d.commit(ctx, s.kv); err != nil {
 		return answer{}, err
-	}
-	if !ok {
-		return answer{}, registry.ErrUnknown
 	}
 	return answer{resource: k.Resource, uid: uid, stored: true}, nil
 }
 
-// removal is what deletes a stored object; or, of a Pod that its kubelet is given time to end, what says so.
-func (s *store) removal(k registry.Kind, r request, uid types.UID, item etcd.Item) (etcd.Txn, error) {
-	t := etcd.Txn{If: []etcd.Version{{Key: item.Key, Rev: item.Rev}}, Delete: []string{item.Key}}
+// removal drafts what deletes a stored object; or, of a Pod that its kubelet is given time to end, what says so.
+func (s *store) removal(d *draft, k registry.Kind, r request, uid types.UID, item etcd.Item) error {
+	d.require(item.Key, item.Rev)
 	live, err := k.IdentityOf(item.Value)
 	switch {
 	case err != nil, live.UID != uid, live.Held:
-		return t, registry.ErrUnknown
+		return registry.ErrUnknown
 	case r.op.Priority == runtime.PriorityControl:
-		return t, nil
+		d.remove(item.Key)
+		return nil
 	case live.Deleting:
-		return t, registry.ErrUnknown
+		return registry.ErrUnknown
 	}
-	if k.GVK != registry.Pod.GVK {
-		return t, nil
+	if k.GVK == registry.Pod.GVK {
+		var pod corev1.Pod
+		if err := registry.Decode(item.Value, &pod); err != nil {
+			return permanent{err}
+		}
+		if registry.Terminate(&pod, s.clock.Now()) {
+			return d.put(item.Key, k, &pod)
+		}
 	}
-	var pod corev1.Pod
-	if err := registry.Decode(item.Value, &pod); err != nil {
-		return t, permanent{err}
-	}
-	if !registry.Terminate(&pod, s.clock.Now()) {
-		return t, nil
-	}
-	value, err := k.Encode(&pod)
-	if err != nil {
-		return t, permanent{err}
-	}
-	return etcd.Txn{If: t.If, Put: []etcd.Item{{Key: item.Key, Value: value}}}, nil
+	d.remove(item.Key)
+	return nil
 }

@@ -44,12 +44,11 @@ type namespaceInfo struct {
 	labels map[string]string
 }
 
-// unchanged are the conditions, and that the namespace is still as it was: nobody has deleted or relabelled it.
-func (n *namespaceInfo) unchanged(conditions ...etcd.Version) []etcd.Version {
-	if n.key == "" {
-		return conditions
+// unchanged adds the condition that the namespace is still as it was: nobody has deleted or relabelled it.
+func (n *namespaceInfo) unchanged(d *draft) {
+	if n.key != "" {
+		d.require(n.key, n.rev)
 	}
-	return append(conditions, etcd.Version{Key: n.key, Rev: n.rev})
 }
 
 func newSurroundings(kv kv, clock runtime.Clock) *surroundings {

@@ -1,25 +1,28 @@
 // Package etcd is the little of etcd that the store backend needs: reads, and transactions on single objects.
 //
-// It speaks etcd's own gRPC API. etcd's client library would add a logger, a balancer and a retry layer to a connection
-// that has one end on this machine.
+// It speaks etcd's own gRPC API over one connection. etcd's client library would add a logger, a balancer and a retry layer
+// to a connection that has one end on this machine.
 package etcd
 
 import (
 	"context"
 	"fmt"
-	"math"
-	"sync/atomic"
+	"strings"
+	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/plscript/plscript/runtime/apiwriter/internal/rpc"
 )
 
-// connections share the requests. Two keep a lock of one from being the limit, and more cost more wake-ups than they save.
-const connections = 2
-
-// window is how many bytes of answers may be under way. A fixed one spares the pings by which gRPC would find its own.
-const window = 1 << 20
+// Methods of etcd's services (etcd, api/etcdserverpb/rpc.proto).
+const (
+	methodRange      = "/etcdserverpb.KV/Range"
+	methodTxn        = "/etcdserverpb.KV/Txn"
+	methodCompact    = "/etcdserverpb.KV/Compact"
+	methodStatus     = "/etcdserverpb.Maintenance/Status"
+	methodDefragment = "/etcdserverpb.Maintenance/Defragment"
+)
 
 // Item is one stored object.
 type Item struct {
@@ -41,47 +44,22 @@ type Txn struct {
 	Delete []string
 }
 
-// Client is a connection to an etcd that listens in plaintext. It is safe for concurrent use.
+// Client is a connection to an etcd that listens on a Unix socket. It is safe for concurrent use.
 type Client struct {
-	conns []*grpc.ClientConn
-	kv    []pb.KVClient
-	admin pb.MaintenanceClient
-	turn  atomic.Uint64
+	rpc *rpc.Client
 }
 
 // Dial returns a client for an endpoint as gRPC names it ("unix:///run/etcd.sock"). It connects with the first request.
 func Dial(endpoint string) (*Client, error) {
-	c := &Client{}
-	for i := range connections {
-		conn, err := grpc.NewClient(endpoint,
-			grpc.WithTransportCredentials(insecure.NewCredentials()),
-			// Two clients of equal configuration must not share a connection, and a list has no useful bound.
-			grpc.WithUserAgent(fmt.Sprintf("plscript-store-%d", i)),
-			// What a call would otherwise keep for a second try, look up or measure on its way: the writer tries again by
-			// itself, and the other end of the connection is on this machine.
-			grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0),
-			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.WaitForReady(true)))
-		if err != nil {
-			return nil, fmt.Errorf("etcd: %w", err)
-		}
-		c.conns, c.kv = append(c.conns, conn), append(c.kv, pb.NewKVClient(conn))
+	socket, ok := strings.CutPrefix(endpoint, "unix://")
+	if !ok || socket == "" {
+		return nil, fmt.Errorf("etcd: %q is not the address of a Unix socket", endpoint)
 	}
-	c.admin = pb.NewMaintenanceClient(c.conns[0])
-	return c, nil
+	return &Client{rpc: rpc.New(socket)}, nil
 }
 
-// Close ends the connections. Requests under way fail.
-func (c *Client) Close() {
-	for _, conn := range c.conns {
-		_ = conn.Close() // it can only have been closed before
-	}
-}
-
-// next is the connection whose turn it is.
-func (c *Client) next() int {
-	return int(c.turn.Add(1) % connections)
-}
+// Close ends the connection. Requests under way fail.
+func (c *Client) Close() { c.rpc.Close() }
 
 // Get returns the object under key; false if there is none.
 func (c *Client) Get(ctx context.Context, key string) (Item, bool, error) {
@@ -100,8 +78,8 @@ func (c *Client) List(ctx context.Context, prefix string) ([]Item, error) {
 }
 
 func (c *Client) get(ctx context.Context, req *pb.RangeRequest) ([]Item, error) {
-	res, err := c.kv[c.next()].Range(ctx, req)
-	if err != nil {
+	var res pb.RangeResponse
+	if err := c.call(ctx, methodRange, req, &res); err != nil {
 		return nil, fmt.Errorf("etcd: read %s: %w", req.Key, err)
 	}
 	items := make([]Item, len(res.Kvs))
@@ -111,10 +89,28 @@ func (c *Client) get(ctx context.Context, req *pb.RangeRequest) ([]Item, error) 
 	return items, nil
 }
 
-// Commit makes the changes and returns their revision; false if a condition does not hold and nothing was changed.
-func (c *Client) Commit(ctx context.Context, t Txn) (rev int64, ok bool, err error) {
+// exchange is what a transaction is written to, and its answer.
+type exchange struct{ request, answer []byte }
+
+var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+
+// keepRequest is the largest buffer that is kept for the next transaction, in bytes.
+const keepRequest = 64 << 10
+
+// Commit makes the changes and returns their revision; false if a condition does not hold and nothing was changed. It keeps
+// nothing of t.
+func (c *Client) Commit(ctx context.Context, t *Txn) (rev int64, ok bool, err error) {
+	x := exchanges.Get().(*exchange)
+	x.request = t.append(x.request[:0])
+	x.answer, err = c.rpc.Call(ctx, methodTxn, x.request, x.answer[:0])
 	var out commit
-	if err := c.conns[c.next()].Invoke(ctx, txnMethod, &t, &out, grpc.ForceCodecV2(wire{})); err != nil {
+	if err == nil {
+		out, err = readCommit(x.answer)
+	}
+	if cap(x.request) <= keepRequest {
+		exchanges.Put(x)
+	}
+	if err != nil {
 		return 0, false, fmt.Errorf("etcd: %w", err)
 	}
 	return out.rev, out.succeeded, nil
@@ -129,16 +125,16 @@ type Usage struct {
 
 // Usage returns how much etcd holds now.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
-	s, err := c.admin.Status(ctx, &pb.StatusRequest{})
-	if err != nil {
+	var s pb.StatusResponse
+	if err := c.call(ctx, methodStatus, &pb.StatusRequest{}, &s); err != nil {
 		return Usage{}, fmt.Errorf("etcd: status: %w", err)
 	}
-	return Usage{Rev: s.Header.Revision, File: s.DbSize, InUse: s.DbSizeInUse}, nil
+	return Usage{Rev: s.Header.GetRevision(), File: s.DbSize, InUse: s.DbSizeInUse}, nil
 }
 
 // Compact frees what was replaced or deleted before rev.
 func (c *Client) Compact(ctx context.Context, rev int64) error {
-	if _, err := c.kv[c.next()].Compact(ctx, &pb.CompactionRequest{Revision: rev}); err != nil {
+	if err := c.call(ctx, methodCompact, &pb.CompactionRequest{Revision: rev}, &pb.CompactionResponse{}); err != nil {
 		return fmt.Errorf("etcd: compact: %w", err)
 	}
 	return nil
@@ -146,8 +142,24 @@ func (c *Client) Compact(ctx context.Context, rev int64) error {
 
 // Defragment shrinks the file to what is in use. Meanwhile etcd answers nobody.
 func (c *Client) Defragment(ctx context.Context) error {
-	if _, err := c.admin.Defragment(ctx, &pb.DefragmentRequest{}); err != nil {
+	if err := c.call(ctx, methodDefragment, &pb.DefragmentRequest{}, &pb.DefragmentResponse{}); err != nil {
 		return fmt.Errorf("etcd: defragment: %w", err)
+	}
+	return nil
+}
+
+// call makes a call with etcd's own messages: those that are rare.
+func (c *Client) call(ctx context.Context, method string, req interface{ Marshal() ([]byte, error) }, res interface{ Unmarshal([]byte) error }) error {
+	raw, err := req.Marshal()
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	answer, err := c.rpc.Call(ctx, method, raw, nil)
+	if err != nil {
+		return err
+	}
+	if err := res.Unmarshal(answer); err != nil {
+		return fmt.Errorf("decode the answer: %w", err)
 	}
 	return nil
 }

@@ -1,19 +1,13 @@
 package etcd
 
 import (
-	"fmt"
-
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// wire is a gRPC codec for transactions alone. It writes a [Txn] as etcd's TxnRequest into one buffer that is used again,
-// and of a TxnResponse reads what a [commit] holds: the messages that etcd generates take a dozen small objects for each
-// transaction, and reflection on the way back, which is more than the rest of the call costs.
-//
-// Field numbers are those of etcd's rpc.proto; a test compares with the generated messages.
-type wire struct{}
+// Transactions are encoded and read by hand: the messages that etcd generates take a dozen small objects for each of them,
+// and reflection on the way back, which is more than the rest of a call costs. Field numbers are those of etcd's rpc.proto; a
+// test compares with the generated messages.
 
 // commit is what a transaction came to.
 type commit struct {
@@ -21,76 +15,66 @@ type commit struct {
 	succeeded bool
 }
 
-// Name implements encoding.CodecV2: it is the content type's.
-func (wire) Name() string { return "proto" }
-
-// Marshal implements encoding.CodecV2 for a *Txn.
-func (wire) Marshal(v any) (mem.BufferSlice, error) {
-	t, ok := v.(*Txn)
-	if !ok {
-		return nil, fmt.Errorf("%T is no transaction", v)
-	}
-	pool := mem.DefaultBufferPool()
-	buf := pool.Get(t.size())
-	*buf = t.append((*buf)[:0])
-	return mem.BufferSlice{mem.NewBuffer(buf, pool)}, nil
-}
-
-// Unmarshal implements encoding.CodecV2 for a *commit.
-func (wire) Unmarshal(data mem.BufferSlice, v any) error {
-	c, ok := v.(*commit)
-	if !ok {
-		return fmt.Errorf("%T is no answer to a transaction", v)
-	}
-	flat := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer flat.Free()
-	return fields(flat.ReadOnlyData(), func(number protowire.Number, value uint64, bytes []byte) error {
-		switch number {
-		case 1: // header
-			return fields(bytes, func(number protowire.Number, value uint64, _ []byte) error {
-				if number == 3 {
-					c.rev = int64(value)
-				}
-				return nil
-			})
-		case 2:
-			c.succeeded = value != 0
-		}
-		return nil
-	})
-}
-
-// fields calls f with each field of a message: the value of a varint, or the bytes of what has a length.
-func fields(message []byte, f func(number protowire.Number, value uint64, bytes []byte) error) error {
+// readCommit reads what is needed of a TxnResponse.
+func readCommit(message []byte) (out commit, err error) {
 	for len(message) > 0 {
-		number, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return protowire.ParseError(n)
+		var f part
+		if f, message, err = next(message); err != nil {
+			return commit{}, err
 		}
-		message = message[n:]
-		var value uint64
-		var bytes []byte
-		switch kind {
-		case protowire.VarintType:
-			value, n = protowire.ConsumeVarint(message)
-		case protowire.BytesType:
-			bytes, n = protowire.ConsumeBytes(message)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, message)
+		switch f.number {
+		case 1: // header
+			if out.rev, err = readRevision(f.bytes); err != nil {
+				return commit{}, err
+			}
+		case 2:
+			out.succeeded = f.value != 0
 		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := f(number, value, bytes); err != nil {
-			return err
-		}
-		message = message[n:]
 	}
-	return nil
+	return out, nil
 }
 
-// txnMethod is the one call that takes and answers with such messages.
-const txnMethod = "/etcdserverpb.KV/Txn"
+// readRevision reads the revision in a ResponseHeader.
+func readRevision(message []byte) (rev int64, err error) {
+	for len(message) > 0 {
+		var f part
+		if f, message, err = next(message); err != nil {
+			return 0, err
+		}
+		if f.number == 3 {
+			rev = int64(f.value)
+		}
+	}
+	return rev, nil
+}
+
+// part is one field of a message: the value of a varint, or the bytes of what has a length.
+type part struct {
+	number protowire.Number
+	value  uint64
+	bytes  []byte
+}
+
+// next reads the first field of a message, and returns what follows it.
+func next(message []byte) (f part, rest []byte, err error) {
+	number, kind, n := protowire.ConsumeTag(message)
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	f.number, message = number, message[n:]
+	switch kind {
+	case protowire.VarintType:
+		f.value, n = protowire.ConsumeVarint(message)
+	case protowire.BytesType:
+		f.bytes, n = protowire.ConsumeBytes(message)
+	default:
+		n = protowire.ConsumeFieldValue(number, kind, message)
+	}
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	return f, message[n:], nil
+}
 
 // Fields of TxnRequest and of the messages in it. Compare's result is not among them: EQUAL is 0.
 const (
@@ -103,20 +87,6 @@ const (
 	modRevision = uint64(pb.Compare_MOD)
 	tagSize     = 1 // of all these fields
 )
-
-// size is how long the encoded transaction is.
-func (t *Txn) size() (n int) {
-	for _, v := range t.If {
-		n += tagSize + protowire.SizeBytes(v.size())
-	}
-	for _, p := range t.Put {
-		n += tagSize + protowire.SizeBytes(operationSize(p.size()))
-	}
-	for _, key := range t.Delete {
-		n += tagSize + protowire.SizeBytes(operationSize(deleteSize(key)))
-	}
-	return n
-}
 
 func (v Version) size() int {
 	return tagSize + protowire.SizeVarint(modRevision) + tagSize + protowire.SizeBytes(len(v.Key)) +

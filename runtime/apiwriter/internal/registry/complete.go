@@ -58,6 +58,14 @@ func completeNode(n *corev1.Node) {
 	n.Spec.Taints = append(slices.Clone(n.Spec.Taints), taint)
 }
 
+// What every pod gets is shared by all of them, and never written to.
+var (
+	noPriority = int32(0)
+	preempt    = corev1.PreemptLowerPriority
+	// patience is the default of the plugin DefaultTolerationSeconds.
+	patience = int64(300)
+)
+
 // completePod follows pkg/registry/core/pod, podStrategy.PrepareForCreate, and the plugins DefaultTolerationSeconds,
 // Priority and PodTopologyLabels.
 func completePod(p *corev1.Pod, node *corev1.Node) error {
@@ -67,22 +75,24 @@ func completePod(p *corev1.Pod, node *corev1.Node) error {
 	}
 	p.Generation = 1
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: class}
-	var priority int32
-	preempt := corev1.PreemptLowerPriority
-	p.Spec.Priority, p.Spec.PreemptionPolicy = &priority, &preempt
+	p.Spec.Priority, p.Spec.PreemptionPolicy = &noPriority, &preempt
 	p.Spec.Tolerations = slices.Grow(slices.Clip(p.Spec.Tolerations), 2) // a slice of its own
 	tolerate(p, corev1.TaintNodeNotReady)
 	tolerate(p, corev1.TaintNodeUnreachable)
 	if node == nil {
 		return nil
 	}
-	topology := map[string]string{}
-	for _, key := range []string{corev1.LabelTopologyZone, corev1.LabelTopologyRegion} {
-		if v, ok := node.Labels[key]; ok {
-			topology[key] = v
+	labels, own := p.Labels, false
+	for _, key := range [...]string{corev1.LabelTopologyZone, corev1.LabelTopologyRegion} {
+		switch v, ok := node.Labels[key]; {
+		case !ok:
+		case own:
+			labels[key] = v
+		default:
+			labels, own = with(labels, map[string]string{key: v}), true
 		}
 	}
-	p.Labels = with(p.Labels, topology)
+	p.Labels = labels
 	return nil
 }
 
@@ -94,9 +104,8 @@ func tolerate(p *corev1.Pod, taint string) {
 			return
 		}
 	}
-	seconds := int64(300)
 	p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{
-		Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
+		Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &patience,
 	})
 }
 

@@ -6,7 +6,6 @@
 package registry
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,27 +83,8 @@ func (k Kind) Key(namespace, name string) string {
 	return k.prefix + name
 }
 
-// codec reads and writes "k8s\0" and a protobuf runtime.Unknown, as the api-server does for --storage-media-type
-// application/vnd.kubernetes.protobuf, its default.
+// codec reads "k8s\0" and a protobuf runtime.Unknown, which [Kind.Append] writes.
 var codec = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-
-// Encode returns obj as it is stored: the resourceVersion is not part of it.
-func (k Kind) Encode(obj Object) ([]byte, error) {
-	version := obj.GetResourceVersion()
-	obj.SetResourceVersion("")
-	obj.GetObjectKind().SetGroupVersionKind(k.GVK)
-	defer func() {
-		obj.SetResourceVersion(version)
-		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as in what a client decodes
-	}()
-	var b bytes.Buffer
-	alloc := k8sruntime.AllocatorPool.Get().(*k8sruntime.Allocator)
-	defer k8sruntime.AllocatorPool.Put(alloc)
-	if err := codec.EncodeWithAllocator(obj, &b, alloc); err != nil {
-		return nil, fmt.Errorf("encode %s %s: %w", k.GVK.Kind, obj.GetName(), err)
-	}
-	return b.Bytes(), nil
-}
 
 // Decode reads a stored object into obj.
 func Decode(raw []byte, obj Object) error {

@@ -17,7 +17,7 @@ import (
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "a", ResourceVersion: "9"}, Spec: corev1.PodSpec{NodeName: "n"}}
-	raw, err := Pod.Encode(p)
+	raw, err := Pod.Append(nil, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestWebhooksSee(t *testing.T) {
 			Rule:       admissionv1.Rule{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes"}},
 		}},
 	}}}
-	raw, err := (Kind{GVK: schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"}}).Encode(cfg)
+	raw, err := (Kind{GVK: schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"}}).Append(nil, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
