@@ -1,7 +1,6 @@
 package xdspool
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -25,14 +24,14 @@ type resubscription struct {
 
 // applier works one response after the other into the tables of clients. Its scratch space is shared by all.
 type applier struct {
-	store    *store
-	round    uint64 // numbers the responses
-	contents []contentID
-	names    []nameID
-	sorted   []nameID // names, each once
-	missing  []nameID
-	refs     []refChange
-	sum      []byte
+	store   *store
+	round   uint64 // numbers the responses
+	got     []received
+	looked  []int       // the indexes in got of what no table holds yet
+	order   []nameIndex // of got, by name
+	missing []nameID
+	refs    []refChange
+	sum     []byte
 }
 
 // refChange is by how much the number of references to a resource changes.
@@ -111,149 +110,6 @@ func (a *applier) touchChanges(changes []*change, out *applied) {
 			out.touched = append(out.touched, ch)
 		}
 	}
-}
-
-// respond works r into a copy of base's entries.
-func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]entry, *edge, error) {
-	a.refs, a.missing = a.refs[:0], a.missing[:0]
-	aliases, err := a.intern(t, r, kind)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, n := range a.names {
-		if t.wildcard() && base.find(n) == nil {
-			a.missing = append(a.missing, n)
-		}
-	}
-	slices.Sort(a.missing)
-	entries := inserted(base.entries, slices.Compact(a.missing))
-	e := &edge{once: a.repeats()}
-	for i, n := range a.names {
-		e.bytes += a.store.contents[a.contents[i]].key.size
-		x := findEntry(entries, n)
-		if x == nil {
-			continue // it is not asked for any more: the push was under way
-		}
-		if a.store.sameBody(x.content, a.contents[i]) {
-			e.wasted++
-		}
-		a.replace(x, a.contents[i], e)
-		x.refs &^= awaiting
-		e.names = append(e.names, n)
-	}
-	e.unchanged = e.wasted == len(r.raw)
-	for _, n := range aliases { // a name that was asked for may be answered by a resource of another
-		if x := findEntry(entries, a.store.findName(t, n)); x != nil {
-			x.refs &^= awaiting
-		}
-	}
-	if a.remove(entries, t, r, kind, e) {
-		e.unchanged = false
-	}
-	e.refs = sumRefs(a.refs)
-	return pruned(entries), e, nil
-}
-
-// intern puts the names and contents of r into a.names and a.contents, with a reference to each that letGo gives back. It
-// returns the aliases of the resources where they matter.
-func (a *applier) intern(t typ, r *response, kind stepKind) (aliases [][]byte, err error) {
-	for i, sum := range r.sums {
-		if kind != stepLoose {
-			if name, content, ok := a.store.whole(t, sum); ok {
-				a.names, a.contents = append(a.names, name), append(a.contents, content)
-				continue
-			}
-		}
-		res, err := r.resource(i)
-		if err != nil {
-			return nil, err
-		}
-		name, content, err := a.store.resource(t, sum, &res)
-		if err != nil {
-			return nil, err
-		}
-		a.names, a.contents = append(a.names, name), append(a.contents, content)
-		if kind == stepLoose {
-			aliases = append(aliases, res.aliases...)
-		}
-	}
-	return aliases, nil
-}
-
-// repeats reports whether a name comes twice. The last one counts, so that it matters in which order they came, which the
-// step does not say.
-func (a *applier) repeats() bool {
-	a.sorted = append(a.sorted[:0], a.names...)
-	slices.Sort(a.sorted)
-	return len(slices.Compact(a.sorted)) < len(a.names)
-}
-
-// letGo gives back what intern took.
-func (a *applier) letGo() {
-	for _, id := range a.contents {
-		a.store.dropContent(id)
-	}
-	for _, n := range a.names {
-		a.store.dropName(n)
-	}
-	a.names, a.contents = a.names[:0], a.contents[:0]
-}
-
-// replace gives x the content id, and notes it and how references change.
-func (a *applier) replace(x *entry, id contentID, e *edge) {
-	e.contents = append(e.contents, id)
-	if x.content == id {
-		return
-	}
-	e.contents = append(e.contents, x.content)
-	for _, d := range a.store.contents[x.content].deps {
-		a.refs = append(a.refs, refChange{d, -1})
-	}
-	for _, d := range a.store.contents[id].deps {
-		a.refs = append(a.refs, refChange{d, 1})
-	}
-	x.content = id
-}
-
-// remove takes away what r says is gone, and reports whether there was any of it: by name, or in SotW by leaving it out
-// where the response is all there is of its type. What is asked for by name stays asked for.
-func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *edge) (any bool) {
-	gone := func(x *entry) {
-		any = any || x.content != 0
-		x.refs &^= awaiting
-		a.replace(x, 0, e)
-		e.names = append(e.names, x.name)
-	}
-	for _, name := range r.removed {
-		if x := findEntry(entries, a.store.findName(t, name)); x != nil {
-			gone(x)
-		}
-	}
-	if kind != stepState || !t.wildcard() {
-		return any
-	}
-	for i := range entries {
-		if _, ok := slices.BinarySearch(a.sorted, entries[i].name); !ok && entries[i].content != 0 {
-			gone(&entries[i])
-		}
-	}
-	return any
-}
-
-// sumRefs adds up the changes of each name, sorted by type.
-func sumRefs(refs []refChange) []refChange {
-	slices.SortFunc(refs, func(x, y refChange) int {
-		return cmp.Or(cmp.Compare(x.typ, y.typ), cmp.Compare(x.name, y.name))
-	})
-	net := refs[:0]
-	for _, r := range refs {
-		if n := len(net); n > 0 && net[n-1].dep == r.dep {
-			net[n-1].by += r.by
-			continue
-		}
-		net = append(net, r)
-	}
-	return slices.Clone(slices.DeleteFunc(net, func(r refChange) bool { return r.by == 0 }))
 }
 
 // refer works changes of references, all of one type, into its table. A resource that is referred to for the first time

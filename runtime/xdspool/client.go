@@ -159,7 +159,9 @@ func (s *call) handle(b []byte) error {
 		p.cfg.Log.Warn("refused a response", slog.String("proxy", c.proxy.Key()),
 			slog.String("type", out.typ.String()), slog.Any("error", out.refused))
 	}
-	if err := s.send(out.requests); err != nil {
+	err := s.send(out.requests)
+	r.requests = out.requests
+	if err != nil {
 		return err
 	}
 	next := p.replied(c, &out, received)
@@ -177,19 +179,28 @@ func (s *call) send(requests []request) error {
 	return s.write(requests)
 }
 
+// keepEncoded is the largest buffer that is kept for the next requests, in bytes. ACKs are short; who reconnects tells
+// everything that it holds.
+const keepEncoded = 16 << 10
+
 // write is send, for who holds s.mu.
 func (s *call) write(requests []request) error {
-	var b []byte
+	buf := s.pool.encoding.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= keepEncoded {
+			s.pool.encoding.Put(buf)
+		}
+	}()
 	for i := range requests {
 		if s.state {
-			b = requests[i].appendState(b[:0], s.node)
+			*buf = requests[i].appendState((*buf)[:0], s.node)
 		} else {
-			b = requests[i].appendDelta(b[:0], s.node)
+			*buf = requests[i].appendDelta((*buf)[:0], s.node)
 		}
 		if !s.pool.cfg.Fidelity.NodeAlways {
 			s.node = nil
 		}
-		if err := s.stream.Send(b); err != nil && !errors.Is(err, h2.ErrStreamClosed) {
+		if err := s.stream.Send(*buf); err != nil && !errors.Is(err, h2.ErrStreamClosed) {
 			return err
 		}
 	}

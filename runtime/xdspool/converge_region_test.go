@@ -143,6 +143,23 @@ func TestPushThatLeavesAllAsItWas(t *testing.T) {
 	f.taken(t, of(runtime.ChangeListener, 3, 0, 1, 2))
 }
 
+// TestARefusedResponseShowsNothing: what a proxy has not taken is no sign of a change without effect.
+func TestARefusedResponseShowsNothing(t *testing.T) {
+	t.Parallel()
+	f, s := listening(t, sidecar("a"))
+	f.write(f.telemetry("t", 1, ""))
+	broken := listens("new", "old")
+	broken.Resource.Value = broken.Resource.Value[:len(broken.Resource.Value)-1]
+	s[0].send(t, lds, []*discovery.Resource{broken})
+	if req := s[0].next(t, lds); req.GetErrorDetail() == nil {
+		t.Fatalf("got %v, want a NACK", req)
+	}
+	s[0].push(t, cds, nil) // what was refused has been worked on once this is answered
+	f.until(t, of(runtime.ChangeListener, 1, 1, 0, 0))
+	s[0].push(t, lds, resources{listens("new", "old")})
+	f.until(t, of(runtime.ChangeListener, 1, 0, 0, 1))
+}
+
 func TestObjectsAtOnceAreToldByTheirWords(t *testing.T) {
 	t.Parallel()
 	f, s := listening(t, sidecar("a"))

@@ -56,6 +56,7 @@ type Pool struct {
 	certifier *certifier
 	transport transport
 	scratch   sync.Pool // of *response
+	encoding  sync.Pool // of *[]byte, what requests are encoded in
 	running   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -97,6 +98,7 @@ func New(cfg Config) *Pool {
 		cfg:       cfg,
 		transport: transport{perConnection: cfg.StreamsPerConnection},
 		scratch:   sync.Pool{New: func() any { return new(response) }},
+		encoding:  sync.Pool{New: func() any { return new([]byte) }},
 		members:   map[string]*member{},
 		podIPs:    map[string]string{},
 		store:     s,
@@ -177,6 +179,7 @@ const keepScratch = 16 << 10
 
 func (p *Pool) recycle(r *response) {
 	if cap(r.raw) <= keepScratch {
+		clear(r.requests[:cap(r.requests)]) // which may hold the names of a whole mesh
 		p.scratch.Put(r)
 	}
 }

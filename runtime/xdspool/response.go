@@ -46,12 +46,14 @@ type response struct {
 	sums           []uint64 // the xxhash of each
 	removed        [][]byte
 	sum            uint64 // of all resources and removals, in whatever order: istiod's is another for each proxy
+
+	requests []request // room for what it is answered with
 }
 
 // scan reads the outermost fields of b without copying. After an error the type URL and nonce may still be set, as far
 // as they were read, so that the response can be refused by its nonce.
 func (r *response) scan(b []byte, state bool) error {
-	*r = response{raw: r.raw[:0], sums: r.sums[:0], removed: r.removed[:0], state: state}
+	*r = response{raw: r.raw[:0], sums: r.sums[:0], removed: r.removed[:0], requests: r.requests, state: state}
 	var broken error
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
@@ -92,11 +94,13 @@ func (r *response) scan(b []byte, state bool) error {
 
 // mix adds a resource or removal to the sum, and returns its own.
 func (r *response) mix(f field) uint64 {
-	const odd = 0x9e3779b97f4a7c15 // makes the same bytes another thing in another field
 	own := xxhash.Sum64(f.bytes)
-	r.sum += own * (odd + 2*uint64(f.num))
+	r.sum += own * (oddFactor + 2*uint64(f.num))
 	return own
 }
+
+// oddFactor makes the same bytes another thing in another field or type.
+const oddFactor = 0x9e3779b97f4a7c15
 
 // resource looks into resource i.
 func (r *response) resource(i int) (resource, error) {

@@ -138,17 +138,19 @@ func (p *Pool) receive(c *client, r *response, scanErr error) (reply, bool) {
 	p.opened(c)
 	sub := &c.types[t]
 	sub.nonce = string(r.nonce)
-	out := reply{typ: t, nonce: sub.nonce, refused: scanErr}
+	out := reply{typ: t, requests: r.requests[:0], nonce: sub.nonce, refused: scanErr}
 	if q := p.cfg.Fidelity.Refuse[runtime.XDSTypes[t].Short]; q > 0 && p.cfg.Rand.Float64() < q {
 		out.refused = errOnRequest
 	}
 	var done applied
 	if out.refused == nil {
 		done, out.refused = p.applier.apply(c, t, r)
-		out.touched = p.tracker.touchRegions(c, t, done.touched)
 		for _, names := range done.requests {
 			out.requests = append(out.requests, p.resubscribe(c, names))
 		}
+	}
+	if out.refused == nil {
+		out.touched = p.tracker.touchRegions(c, t, done.touched)
 	}
 	p.countUnknown(c, t, r, out.refused)
 	p.countResponse(c, t, r, done)

@@ -25,7 +25,7 @@ type store struct {
 	contentIndex map[contentKey]contentID
 	freeContents []contentID
 
-	parts map[partKey]contentID // by what they were received as
+	parts map[partKey]received // by what they were received as
 
 	hosts map[string]*watchpoint // by service host, of the EDS names that watch it
 
@@ -73,10 +73,17 @@ type contentRecord struct {
 	part partKey
 }
 
-// partKey is a resource on the wire, name and version included.
-type partKey struct {
-	typ typ
-	sum uint64
+// partKey is a resource of a type on the wire, name and version included, as a hash.
+type partKey uint64
+
+func partOf(t typ, sum uint64) partKey { return partKey(sum + uint64(t)*oddFactor) }
+
+// received is what a resource was found to be when it came first. It stands for a content that is in use, and holds no
+// reference.
+type received struct {
+	name    nameID
+	content contentID
+	size    int32 // of the content, in bytes
 }
 
 // dep is an interned reference.
@@ -99,7 +106,7 @@ func newStore() *store {
 		nameIndex:    map[nameKey]nameID{},
 		contents:     make([]contentRecord, 1),
 		contentIndex: map[contentKey]contentID{},
-		parts:        map[partKey]contentID{},
+		parts:        map[partKey]received{},
 		hosts:        map[string]*watchpoint{},
 		objects:      map[runtime.ObjectKey]*object{},
 		objectIDs:    map[string]*object{},
@@ -178,32 +185,20 @@ func (s *store) forgetHost(w *watchpoint) {
 	}
 }
 
-// whole returns the name and content of a resource that was received before, and takes a reference to both.
-func (s *store) whole(t typ, sum uint64) (nameID, contentID, bool) {
-	id, ok := s.parts[partKey{t, sum}]
-	if !ok {
-		return 0, 0, false
-	}
-	rec := &s.contents[id]
-	rec.refs++
-	s.names[rec.name].refs++
-	return rec.name, id, true
-}
-
 // resource interns the name and content of r, which has the hash sum on the wire, and takes a reference to both.
-func (s *store) resource(t typ, sum uint64, r *resource) (nameID, contentID, error) {
+func (s *store) resource(t typ, sum uint64, r *resource) (received, error) {
 	id, err := s.content(t, r)
 	if err != nil {
-		return 0, 0, err
+		return received{}, err
 	}
-	name := s.name(t, r.name)
+	got := received{s.name(t, r.name), id, int32(len(r.body))}
 	if rec := &s.contents[id]; rec.name == 0 {
-		rec.name, rec.part = name, partKey{t, sum}
-		s.keepName(name)
-		s.parts[rec.part] = id
+		rec.name, rec.part = got.name, partOf(t, sum)
+		s.keepName(got.name)
+		s.parts[rec.part] = got
 		s.watchObjects(t, id, r)
 	}
-	return name, id, nil
+	return got, nil
 }
 
 // content interns the content of r and takes a reference to it. Only the first of its kind is looked into.
@@ -263,8 +258,8 @@ func (s *store) dropContent(id contentID) {
 
 // sameBody reports whether two contents differ in their version at most.
 func (s *store) sameBody(a, b contentID) bool {
-	if a == 0 || b == 0 {
-		return false
+	if a == b || a == 0 || b == 0 {
+		return a == b && a != 0
 	}
 	x, y := &s.contents[a].key, &s.contents[b].key
 	return x.sum == y.sum && x.size == y.size

@@ -88,6 +88,17 @@ func findEntry(entries []entry, n nameID) *entry {
 	return &entries[i]
 }
 
+// seek returns where in entries those begin that are not before n. It takes longer the farther that is.
+func seek(entries []entry, n nameID) int {
+	reach := 1
+	for reach < len(entries) && entries[reach].name < n {
+		reach *= 2
+	}
+	from := reach / 2
+	i, _ := slices.BinarySearchFunc(entries[from:min(reach+1, len(entries))], n, func(e entry, n nameID) int { return cmp.Compare(e.name, n) })
+	return from + i
+}
+
 // inserted returns a copy of entries with empty ones for names, which must be sorted, distinct and not among them.
 func inserted(entries []entry, names []nameID) []entry {
 	out := make([]entry, 0, len(entries)+len(names))

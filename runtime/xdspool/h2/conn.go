@@ -57,6 +57,7 @@ func (c Config) withDefaults() Config {
 type Conn struct {
 	cfg   Config
 	nc    net.Conn
+	in    source // of nc
 	read  reader
 	heard atomic.Uint32 // counts reads, for the keepalive
 	acked int           // bytes received and not yet given back to the peer's connection window; of the reader only
@@ -94,15 +95,13 @@ func Dial(ctx context.Context, address string, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "connecting: %v", err)
 	}
+	nc = newSocket(nc)
 	if cfg.TLS != nil {
 		if nc, err = handshake(ctx, nc, address, cfg.TLS); err != nil {
 			return nil, status.Errorf(codes.Unavailable, "TLS with %s: %v", address, err)
 		}
 	}
-	c := &Conn{
-		cfg: cfg, nc: nc, nextID: 1, sendWindow: defaultWindow,
-		peer: peerSettings{initialWindow: defaultWindow, maxFrame: defaultMaxFrame, maxStreams: 1 << 30},
-	}
+	c := newConn(nc, cfg)
 	if err := c.write(func(b []byte) []byte { return appendPreface(b, cfg.Window) }); err != nil {
 		nc.Close()
 		return nil, status.Errorf(codes.Unavailable, "connecting: %v", err)
@@ -113,6 +112,19 @@ func Dial(ctx context.Context, address string, cfg Config) (*Conn, error) {
 		c.mu.Unlock()
 	}
 	return c, nil
+}
+
+func newConn(nc net.Conn, cfg Config) *Conn {
+	c := &Conn{
+		cfg: cfg, nc: nc, nextID: 1, sendWindow: defaultWindow,
+		peer: peerSettings{initialWindow: defaultWindow, maxFrame: defaultMaxFrame, maxStreams: 1 << 30},
+	}
+	if s, ok := nc.(*socket); ok {
+		c.in = s
+		return c
+	}
+	c.in = &wrapped{in: nc}
+	return c
 }
 
 func handshake(ctx context.Context, nc net.Conn, address string, cfg *tls.Config) (net.Conn, error) {

@@ -21,10 +21,7 @@ func (r *replier) Closed(error) {}
 func served(t *testing.T) (*Conn, net.Conn) {
 	t.Helper()
 	near, far := net.Pipe()
-	c := &Conn{
-		cfg: Config{}.withDefaults(), nc: near, nextID: 1, sendWindow: defaultWindow,
-		peer: peerSettings{initialWindow: defaultWindow, maxFrame: defaultMaxFrame, maxStreams: 1},
-	}
+	c := newConn(near, Config{}.withDefaults())
 	done := make(chan error, 1)
 	go func() { done <- c.Serve() }()
 	t.Cleanup(func() {

@@ -11,7 +11,6 @@ import (
 
 // reader cuts what arrives into frames. DATA goes on as it comes; any other frame is collected first.
 type reader struct {
-	idle    [256]byte // what an idle connection waits with
 	header  [frameHeaderSize]byte
 	nheader int
 	frame   frameHeader
@@ -23,26 +22,14 @@ type reader struct {
 	blockEnds   bool   // it ends its stream
 }
 
-// busyBuffer is the size of the read buffer that a connection borrows while much arrives.
-const busyBuffer = 64 << 10
-
 // loop reads until the connection ends.
 func (r *reader) loop(c *Conn) error {
-	var borrowed *[]byte
-	defer func() {
-		if borrowed != nil {
-			buffers.put(borrowed)
-		}
-	}()
+	defer c.in.done()
 	for {
-		buf := r.idle[:]
-		if borrowed != nil {
-			buf = (*borrowed)[:cap(*borrowed)]
-		}
-		n, err := c.nc.Read(buf)
+		b, err := c.in.next(r.left > 0 || r.nheader > 0)
 		c.heard.Add(1)
 		c.hold()
-		ferr := r.feed(c, buf[:n])
+		ferr := r.feed(c, b)
 		if werr := c.release(); ferr == nil {
 			ferr = werr
 		}
@@ -51,14 +38,6 @@ func (r *reader) loop(c *Conn) error {
 		}
 		if err != nil {
 			return err
-		}
-		// A full buffer, or a frame that is not complete, means that there is more.
-		more := n == len(buf) || r.left > 0 || r.nheader > 0
-		if more && borrowed == nil {
-			borrowed = buffers.get(busyBuffer)
-		} else if !more && borrowed != nil {
-			buffers.put(borrowed)
-			borrowed = nil
 		}
 	}
 }

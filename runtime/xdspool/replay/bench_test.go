@@ -102,7 +102,7 @@ func BenchmarkIdle(b *testing.B) {
 				m.until(b, "xds.synced", streams)
 				memory += (rss(b) - base) / streams
 				before := cpu(b)
-				time.Sleep(idle)
+				time.Sleep(idle) // what the streams take meanwhile is the question
 				resting += cpu(b) - before
 				held += m.reading("xds.synced")
 				responses := int(m.reading("xds.eds.responses"))
