@@ -273,7 +273,7 @@ func TestAServerThatLeaves(t *testing.T) {
 		first.GracefulStop() // GOAWAY, and the end when the last call has
 		close(stopped)
 	}()
-	for cn := current(c); !over(cn); { // until the GOAWAY has come
+	for cn := current(c); !over(cn); { // polled until the GOAWAY has come, as a connection tells nobody
 		time.Sleep(time.Millisecond)
 	}
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -304,7 +304,7 @@ func TestCloseWhileAServerLeaves(t *testing.T) {
 		srv.GracefulStop()
 		close(stopped)
 	}()
-	for cn := current(c); cn != nil; cn = current(c) { // until the GOAWAY has come
+	for cn := current(c); cn != nil; cn = current(c) { // polled until the GOAWAY has come, as a connection tells nobody
 		time.Sleep(time.Millisecond)
 	}
 	c.Close()
