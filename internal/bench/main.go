@@ -61,14 +61,16 @@ func bench(binary, out string, runs int, only string, other peer) error {
 	if err != nil {
 		return fmt.Errorf("which commit is this: %w", err)
 	}
-	stamp := fmt.Sprintf("\n_Commit %s, %s._\n", strings.TrimSpace(string(commit)), time.Now().UTC().Format("2006-01-02"))
 	r := &rig{binary: binary, dir: dir, runs: runs, peer: other}
 	for _, p := range chosen {
+		before := loop()
 		text, err := p.measure(r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		fmt.Fprint(os.Stderr, text)
+		stamp := fmt.Sprintf("\n_Commit %s, %s; the loop took %d ms before and %d ms after._\n", strings.TrimSpace(string(commit)),
+			time.Now().UTC().Format(time.DateOnly), before.Milliseconds(), loop().Milliseconds())
+		fmt.Fprint(os.Stderr, text, stamp)
 		if err := update(out, text, stamp); err != nil {
 			return err
 		}

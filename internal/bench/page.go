@@ -9,7 +9,9 @@ import (
 const head = `# Performance
 
 Measured, not estimated: each section is written by ` + "`make bench`" + `, or a part of it: ` + "`make bench-xds`, `make bench-huge`, `make soak`" + `, and
-says of which commit it is. A machine shared with others is noisy: read the ratios, and run it yourself.
+says of which commit it is. A machine shared with others is noisy: read the ratios, and run it yourself. Each section also says
+how long a loop of fixed work (on every core, memory touched for the first time and then sorted) took before and after it: a slower
+loop is a slower machine.
 `
 
 // page is a document of sections, each under a title of the second level.
