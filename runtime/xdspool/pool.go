@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/xdspool/h2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -96,7 +97,7 @@ func New(cfg Config) *Pool {
 	s := newStore()
 	p := &Pool{
 		cfg:       cfg,
-		transport: transport{perConnection: cfg.StreamsPerConnection},
+		transport: transport{perConnection: cfg.StreamsPerConnection, keepalive: h2.NewKeepalive(keepaliveTime, keepaliveTimeout)},
 		scratch:   sync.Pool{New: func() any { return new(response) }},
 		encoding:  sync.Pool{New: func() any { return new([]byte) }},
 		members:   map[string]*member{},

@@ -47,6 +47,7 @@ func (p *Pool) credentials(ctx context.Context, proxy runtime.Proxy) (Credential
 // transport opens streams, each on a connection of its own or several on one.
 type transport struct {
 	perConnection int // 0 and 1 mean a connection of its own
+	keepalive     *h2.Keepalive
 
 	mu     sync.Mutex
 	shared map[shareKey][]*sharedConn
@@ -69,7 +70,7 @@ type sharedConn struct {
 
 func (t *transport) config(creds Credentials) h2.Config {
 	return h2.Config{
-		TLS: creds.TLS, DialTimeout: dialTimeout, Window: windowSize, KeepaliveTime: keepaliveTime, KeepaliveTimeout: keepaliveTimeout,
+		TLS: creds.TLS, DialTimeout: dialTimeout, Window: windowSize, Keepalive: t.keepalive,
 		UserAgent: "grpc-go/1.85.0", // the agent is one
 	}
 }

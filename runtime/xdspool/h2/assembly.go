@@ -1,17 +1,14 @@
 package h2
 
 import (
-	"encoding/binary"
-	"errors"
 	"sync"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // assembly puts a message together from the parts of DATA frames.
 type assembly struct {
-	header  [messageHeader]byte
+	header  [grpcwire.MessageHeader]byte
 	nheader int
 	size    int
 	buf     *[]byte // nil while nothing but the header has come
@@ -24,20 +21,15 @@ var empty = []byte{}
 
 // add takes in b. When a message is complete, it returns it and what is left of b; the message is good until drop.
 func (a *assembly) add(b []byte, limit int) (message, rest []byte, err error) {
-	if a.nheader < messageHeader {
+	if a.nheader < grpcwire.MessageHeader {
 		n := copy(a.header[a.nheader:], b)
 		a.nheader += n
-		if b = b[n:]; a.nheader < messageHeader {
+		if b = b[n:]; a.nheader < grpcwire.MessageHeader {
 			return nil, nil, nil
 		}
-		if a.header[0] != 0 {
-			return nil, nil, errors.New("a compressed message, which was not asked for")
+		if a.size, err = grpcwire.MessageSize(&a.header, limit); err != nil {
+			return nil, nil, err
 		}
-		size := binary.BigEndian.Uint32(a.header[1:])
-		if uint64(size) > uint64(limit) {
-			return nil, nil, status.Errorf(codes.ResourceExhausted, "a message of %d bytes, more than %d", size, limit)
-		}
-		a.size = int(size)
 	}
 	have := 0
 	if a.buf != nil {

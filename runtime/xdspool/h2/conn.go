@@ -19,6 +19,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // Config is how connections are made. The zero value is plaintext without keepalive.
@@ -29,9 +31,8 @@ type Config struct {
 	DialTimeout time.Duration
 	// Window is the flow-control window of each stream and of the connection, in bytes; 0 means 1 MiB.
 	Window int
-	// KeepaliveTime is how long nothing may arrive until a PING is sent, and KeepaliveTimeout how long its answer may
-	// take until the connection is given up. 0 means no keepalive.
-	KeepaliveTime, KeepaliveTimeout time.Duration
+	// Keepalive looks after the connection, and may look after others too; nil means that nobody does.
+	Keepalive *Keepalive
 	// MaxMessage is the largest message accepted, in bytes; 0 means 1 GiB.
 	MaxMessage int
 	UserAgent  string
@@ -66,19 +67,11 @@ type Conn struct {
 	streams    []*Stream // open ones, few
 	nextID     uint32
 	sendWindow int64
-	peer       peerSettings
+	peer       grpcwire.Peer
 	out        []byte // frames that are to be written
 	held       bool   // they wait for the end of what was read
 	broken     error  // why nothing can be sent any more
 	goingAway  bool
-	keepalive  *time.Timer
-}
-
-// peerSettings is what the peer's SETTINGS say about what we send.
-type peerSettings struct {
-	initialWindow int64
-	maxFrame      int
-	maxStreams    uint32
 }
 
 // ErrClosed is the end of a connection that [Conn.Close] has closed.
@@ -102,23 +95,19 @@ func Dial(ctx context.Context, address string, cfg Config) (*Conn, error) {
 		}
 	}
 	c := newConn(nc, cfg)
-	if err := c.write(func(b []byte) []byte { return appendPreface(b, cfg.Window) }); err != nil {
+	// The peer is told to keep no table of header fields, which spares both sides a table for each connection.
+	if err := c.write(func(b []byte) []byte { return grpcwire.AppendPreface(b, cfg.Window, 0) }); err != nil {
 		nc.Close()
 		return nil, status.Errorf(codes.Unavailable, "connecting: %v", err)
 	}
-	if cfg.KeepaliveTime > 0 {
-		c.mu.Lock()
-		c.keepalive = time.AfterFunc(cfg.KeepaliveTime, func() { c.checkAlive(c.heard.Load(), false) })
-		c.mu.Unlock()
+	if cfg.Keepalive != nil {
+		cfg.Keepalive.add(c)
 	}
 	return c, nil
 }
 
 func newConn(nc net.Conn, cfg Config) *Conn {
-	c := &Conn{
-		cfg: cfg, nc: nc, nextID: 1, sendWindow: defaultWindow,
-		peer: peerSettings{initialWindow: defaultWindow, maxFrame: defaultMaxFrame, maxStreams: 1 << 30},
-	}
+	c := &Conn{cfg: cfg, nc: nc, nextID: 1, sendWindow: grpcwire.DefaultWindow, peer: grpcwire.NewPeer()}
 	if s, ok := nc.(*socket); ok {
 		c.in = s
 		return c
@@ -150,28 +139,6 @@ func handshake(ctx context.Context, nc net.Conn, address string, cfg *tls.Config
 	return tc, nil
 }
 
-// checkAlive sends a PING when nothing has arrived since it was last called, and closes the connection when nothing has
-// arrived since the PING.
-func (c *Conn) checkAlive(before uint32, pinged bool) {
-	now, wait := c.heard.Load(), c.cfg.KeepaliveTime
-	quiet := now == before
-	switch {
-	case quiet && pinged:
-		c.fail(status.Error(codes.Unavailable, "keepalive: the server did not answer a ping"))
-		return
-	case quiet:
-		if c.write(func(b []byte) []byte { return appendPing(b, [8]byte{}, false) }) != nil {
-			return
-		}
-		wait = c.cfg.KeepaliveTimeout
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.broken == nil {
-		c.keepalive = time.AfterFunc(wait, func() { c.checkAlive(now, quiet) })
-	}
-}
-
 // Close ends the connection and all of its streams. It is safe to call it twice.
 func (c *Conn) Close() error {
 	c.fail(ErrClosed)
@@ -184,10 +151,10 @@ func (c *Conn) fail(err error) {
 	if c.broken == nil {
 		c.broken = err
 	}
-	if c.keepalive != nil {
-		c.keepalive.Stop()
-	}
 	c.mu.Unlock()
+	if c.cfg.Keepalive != nil {
+		c.cfg.Keepalive.remove(c)
+	}
 	c.nc.Close()
 }
 

@@ -23,6 +23,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // patient is how long a test waits for what has to happen.
@@ -334,38 +336,6 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestKeepalive has a server that takes everything and says nothing.
-func TestKeepalive(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	pinged := make(chan bool, 1)
-	go func() {
-		nc, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer nc.Close()
-		var all []byte
-		for b := make([]byte, 1000); err == nil; {
-			var n int
-			n, err = nc.Read(b)
-			all = append(all, b[:n]...)
-		}
-		pinged <- bytes.Contains(all, appendPing(nil, [8]byte{}, false))
-	}()
-	_, done := dial(t, l.Addr().String(), Config{KeepaliveTime: time.Millisecond, KeepaliveTimeout: time.Millisecond})
-	if err := <-done; status.Code(err) != codes.Unavailable {
-		t.Errorf("the connection ended with %v", err)
-	}
-	if !<-pinged {
-		t.Error("no PING was sent")
-	}
-}
-
 func TestDialFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // one that was free a moment ago may be somebody's by now
@@ -395,17 +365,17 @@ func (h *counter) Closed(error)     { h.closed++ }
 
 func FuzzReader(f *testing.F) {
 	f.Add([]byte{}, uint8(1))
-	f.Add(appendFrame(nil, 0, frameSettings, 0, 0), uint8(3))
-	f.Add(slices.Concat(appendFrame(nil, 5, frameData, 0, 1), []byte{0, 0x7f, 0xff, 0xff, 0xff}), uint8(2))
-	f.Add(slices.Concat(appendFrame(nil, 8, frameData, flagPadded, 1), []byte{2, 0, 0, 0, 0, 0, 0, 0}), uint8(2))
-	f.Add(slices.Concat(appendFrame(nil, 1, frameHeaders, flagEndHeaders|flagEndStream, 1), []byte{0x88}), uint8(9))
-	f.Add(slices.Concat(appendFrame(nil, 8, frameGoAway, 0, 0), make([]byte, 8)), uint8(9))
-	f.Add(slices.Concat(appendFrame(nil, 4, frameReset, 0, 1), make([]byte, 4)), uint8(9))
+	f.Add(grpcwire.AppendFrame(nil, 0, grpcwire.FrameSettings, 0, 0), uint8(3))
+	f.Add(slices.Concat(grpcwire.AppendFrame(nil, 5, grpcwire.FrameData, 0, 1), []byte{0, 0x7f, 0xff, 0xff, 0xff}), uint8(2))
+	f.Add(slices.Concat(grpcwire.AppendFrame(nil, 8, grpcwire.FrameData, grpcwire.FlagPadded, 1), []byte{2, 0, 0, 0, 0, 0, 0, 0}), uint8(2))
+	f.Add(slices.Concat(grpcwire.AppendFrame(nil, 1, grpcwire.FrameHeaders, grpcwire.FlagEndHeaders|grpcwire.FlagEndStream, 1), []byte{0x88}), uint8(9))
+	f.Add(slices.Concat(grpcwire.AppendFrame(nil, 8, grpcwire.FrameGoAway, 0, 0), make([]byte, 8)), uint8(9))
+	f.Add(slices.Concat(grpcwire.AppendFrame(nil, 4, grpcwire.FrameReset, 0, 1), make([]byte, 4)), uint8(9))
 	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
 		c := pipe(1 << 20)
 		defer c.nc.Close()
 		h := &counter{}
-		c.streams = []*Stream{{conn: c, id: 1, handler: h, sendWindow: defaultWindow}}
+		c.streams = []*Stream{{conn: c, id: 1, handler: h, sendWindow: grpcwire.DefaultWindow}}
 		for rest := b; len(rest) > 0; {
 			n := min(int(step)+1, len(rest))
 			if c.read.feed(c, rest[:n]) != nil {

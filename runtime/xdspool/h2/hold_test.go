@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // replier answers each message with itself.
@@ -45,9 +47,9 @@ func frames(t *testing.T, far net.Conn) []byte {
 	}
 	var kinds []byte
 	for b = b[:n]; len(b) > 0; {
-		h := parseHeader(b)
-		kinds = append(kinds, h.kind)
-		b = b[frameHeaderSize+h.size:]
+		h := grpcwire.ParseFrame(b)
+		kinds = append(kinds, h.Kind)
+		b = b[grpcwire.FrameHeaderSize+h.Size:]
 	}
 	return kinds
 }
@@ -62,7 +64,7 @@ func TestOneReadIsAnsweredByOneWrite(t *testing.T) {
 		r.stream, err = c.Open("server", method, nil, r)
 		opened <- err
 	}()
-	if got := frames(t, far); !bytes.Equal(got, []byte{frameHeaders}) {
+	if got := frames(t, far); !bytes.Equal(got, []byte{grpcwire.FrameHeaders}) {
 		t.Fatalf("the call began with frames %v", got)
 	}
 	if err := <-opened; err != nil {
@@ -70,21 +72,21 @@ func TestOneReadIsAnsweredByOneWrite(t *testing.T) {
 	}
 
 	message := func(b []byte, text string) []byte {
-		b = appendFrame(b, messageHeader+len(text), frameData, 0, 1)
-		return append(appendMessageHeader(b, len(text)), text...)
+		b = grpcwire.AppendFrame(b, grpcwire.MessageHeader+len(text), grpcwire.FrameData, 0, 1)
+		return append(grpcwire.AppendMessageHeader(b, len(text)), text...)
 	}
-	b := appendPing(nil, [8]byte{1}, false)
+	b := grpcwire.AppendPing(nil, [8]byte{1}, false)
 	b = message(message(b, "one"), "two")
-	b = appendPing(b, [8]byte{2}, false)
+	b = grpcwire.AppendPing(b, [8]byte{2}, false)
 	if _, err := far.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	if got := frames(t, far); !bytes.Equal(got, []byte{framePing, frameData, frameData, framePing}) {
+	if got := frames(t, far); !bytes.Equal(got, []byte{grpcwire.FramePing, grpcwire.FrameData, grpcwire.FrameData, grpcwire.FramePing}) {
 		t.Errorf("two pings and two messages were answered by frames %v", got)
 	}
 
 	go func() { _ = r.stream.Send([]byte("out of turn")) }() // nothing is held for longer than a read is worked on
-	if got := frames(t, far); !bytes.Equal(got, []byte{frameData}) {
+	if got := frames(t, far); !bytes.Equal(got, []byte{grpcwire.FrameData}) {
 		t.Errorf("a request between reads came as frames %v", got)
 	}
 }
@@ -98,7 +100,7 @@ func TestMuchIsNotHeld(t *testing.T) {
 		for range 3 {
 			// That the pipe is closed is for the reads below to tell.
 			_ = c.write(func(b []byte) []byte {
-				return append(appendFrame(b, holdOut/2, frameData, 0, 1), make([]byte, holdOut/2)...)
+				return append(grpcwire.AppendFrame(b, holdOut/2, grpcwire.FrameData, 0, 1), make([]byte, holdOut/2)...)
 			})
 		}
 		_ = c.release()

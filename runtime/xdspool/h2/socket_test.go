@@ -8,6 +8,10 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // slow is a server that writes what the test says, when it says so, to a client that has opened stream 1.
@@ -49,7 +53,7 @@ func (s *slow) nextPing(t *testing.T) {
 	t.Helper()
 	b := make([]byte, 1)
 	var last []byte
-	ping := appendFrame(nil, 8, framePing, 0, 0)
+	ping := grpcwire.AppendFrame(nil, 8, grpcwire.FramePing, 0, 0)
 	for !bytes.HasSuffix(last, ping) {
 		if _, err := s.Read(b); err != nil {
 			t.Fatalf("instead of a ping: %v", err)
@@ -66,10 +70,10 @@ func (s *slow) nextPing(t *testing.T) {
 // framed is a message in frames as large as they may be.
 func framed(message []byte) []byte {
 	var out []byte
-	body := append(appendMessageHeader(nil, len(message)), message...)
+	body := append(grpcwire.AppendMessageHeader(nil, len(message)), message...)
 	for len(body) > 0 {
-		n := min(len(body), defaultMaxFrame)
-		out = append(appendFrame(out, n, frameData, 0, 1), body[:n]...)
+		n := min(len(body), grpcwire.DefaultMaxFrame)
+		out = append(grpcwire.AppendFrame(out, n, grpcwire.FrameData, 0, 1), body[:n]...)
 		body = body[n:]
 	}
 	return out
@@ -130,15 +134,15 @@ func TestTheEndInAMessage(t *testing.T) {
 // TestAPauseInAMessage: a server that answers pings is alive.
 func TestAPauseInAMessage(t *testing.T) {
 	t.Parallel()
-	s := newSlow(t, Config{KeepaliveTime: 20 * time.Millisecond, KeepaliveTimeout: 2 * time.Second})
+	s := newSlow(t, Config{Keepalive: NewKeepalive(20*time.Millisecond, 2*time.Second)})
 	message := random(1, 50_000)
 	b := framed(message)
-	s.send(t, b[:defaultMaxFrame+frameHeaderSize])
+	s.send(t, b[:grpcwire.DefaultMaxFrame+grpcwire.FrameHeaderSize])
 	for range 2 { // the second comes because the first is answered
 		s.nextPing(t)
-		s.send(t, appendPing(nil, [8]byte{}, true))
+		s.send(t, grpcwire.AppendPing(nil, [8]byte{}, true))
 	}
-	s.send(t, b[defaultMaxFrame+frameHeaderSize:])
+	s.send(t, b[grpcwire.DefaultMaxFrame+grpcwire.FrameHeaderSize:])
 	if !bytes.Equal(s.sink.next(t), message) {
 		t.Fatal("not the same message")
 	}
@@ -149,31 +153,31 @@ func TestAServerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	s := newSlow(t, Config{})
 	const window = 1 << 24
-	b := binary.BigEndian.AppendUint32(append(appendFrame(nil, 6, frameSettings, 0, 0), 0, settingInitialWindow), window)
-	s.send(t, appendWindow(b, 0, window))
+	b := binary.BigEndian.AppendUint32(append(grpcwire.AppendFrame(nil, 6, grpcwire.FrameSettings, 0, 0), 0, byte(http2.SettingInitialWindowSize)), window)
+	s.send(t, grpcwire.AppendWindow(b, 0, window))
 	s.send(t, framed([]byte("the windows are wide")))
 	s.sink.next(t)
 	want := random(1, 10_000_000) // more than both sockets hold
 	sent := make(chan error, 1)
 	go func() { sent <- s.stream.Send(want) }()
 	var got []byte
-	header, body := make([]byte, frameHeaderSize), make([]byte, defaultMaxFrame)
-	if _, err := io.ReadFull(s, make([]byte, len(preface))); err != nil {
+	header, body := make([]byte, grpcwire.FrameHeaderSize), make([]byte, grpcwire.DefaultMaxFrame)
+	if _, err := io.ReadFull(s, make([]byte, len(grpcwire.Preface))); err != nil {
 		t.Fatal(err)
 	}
-	for len(got) < messageHeader+len(want) {
+	for len(got) < grpcwire.MessageHeader+len(want) {
 		if _, err := io.ReadFull(s, header); err != nil {
 			t.Fatal(err)
 		}
-		h := parseHeader(header)
-		if _, err := io.ReadFull(s, body[:h.size]); err != nil {
+		h := grpcwire.ParseFrame(header)
+		if _, err := io.ReadFull(s, body[:h.Size]); err != nil {
 			t.Fatal(err)
 		}
-		if h.kind == frameData {
-			got = append(got, body[:h.size]...)
+		if h.Kind == grpcwire.FrameData {
+			got = append(got, body[:h.Size]...)
 		}
 	}
-	if !bytes.Equal(got[messageHeader:], want) {
+	if !bytes.Equal(got[grpcwire.MessageHeader:], want) {
 		t.Error("not what was sent")
 	}
 	if err := <-sent; err != nil {
@@ -189,21 +193,21 @@ func TestMessagesCutAnywhere(t *testing.T) {
 	var wire []byte
 	var ends []int // of messages, in wire
 	for len(wire) < 300_000 {
-		body := appendMessageHeader(nil, r.IntN(40_000))
+		body := grpcwire.AppendMessageHeader(nil, r.IntN(40_000))
 		body = append(body, make([]byte, binary.BigEndian.Uint32(body[1:]))...)
 		for len(body) > 0 {
-			n := min(len(body), 1+r.IntN(defaultMaxFrame-256))
+			n := min(len(body), 1+r.IntN(grpcwire.DefaultMaxFrame-256))
 			switch r.IntN(4) {
 			case 0:
 				pad := r.IntN(256)
-				wire = append(appendFrame(wire, 1+n+pad, frameData, flagPadded, 1), byte(pad))
+				wire = append(grpcwire.AppendFrame(wire, 1+n+pad, grpcwire.FrameData, grpcwire.FlagPadded, 1), byte(pad))
 				wire = append(wire, body[:n]...)
 				wire = append(wire, make([]byte, pad)...)
 			case 1:
-				wire = appendPing(wire, [8]byte{}, true)
+				wire = grpcwire.AppendPing(wire, [8]byte{}, true)
 				fallthrough
 			default:
-				wire = append(appendFrame(wire, n, frameData, 0, 1), body[:n]...)
+				wire = append(grpcwire.AppendFrame(wire, n, grpcwire.FrameData, 0, 1), body[:n]...)
 			}
 			body = body[n:]
 		}
@@ -212,7 +216,7 @@ func TestMessagesCutAnywhere(t *testing.T) {
 	c := pipe(1 << 20)
 	defer c.nc.Close()
 	h := &counter{}
-	c.streams = []*Stream{{conn: c, id: 1, handler: h, sendWindow: defaultWindow}}
+	c.streams = []*Stream{{conn: c, id: 1, handler: h, sendWindow: grpcwire.DefaultWindow}}
 	for at := 0; at < len(wire); {
 		n := min(1+r.IntN(3000), len(wire)-at)
 		if err := c.read.feed(c, wire[at:at+n]); err != nil {

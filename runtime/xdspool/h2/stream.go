@@ -1,12 +1,13 @@
 package h2
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // Handler is told what happens on a stream. Its methods are called from the connection's Serve and may send.
@@ -47,13 +48,13 @@ func (c *Conn) Open(authority, path string, extra []Header, h Handler) (*Stream,
 		return nil, c.broken
 	case c.goingAway:
 		return nil, status.Error(codes.Unavailable, "the server is going away")
-	case uint32(len(c.streams)) >= c.peer.maxStreams:
-		return nil, status.Errorf(codes.Unavailable, "the server takes %d streams on a connection", c.peer.maxStreams)
+	case uint32(len(c.streams)) >= c.peer.MaxStreams:
+		return nil, status.Errorf(codes.Unavailable, "the server takes %d streams on a connection", c.peer.MaxStreams)
 	}
-	s := &Stream{conn: c, id: c.nextID, handler: h, sendWindow: c.peer.initialWindow}
+	s := &Stream{conn: c, id: c.nextID, handler: h, sendWindow: c.peer.Window}
 	c.nextID += 2
 	c.streams = append(c.streams, s)
-	err := c.writeLocked(func(b []byte) []byte { return appendBlock(b, s.id, block, c.peer.maxFrame) })
+	err := c.writeLocked(func(b []byte) []byte { return appendBlock(b, s.id, block, c.peer.MaxFrame) })
 	if err != nil {
 		c.forgetLocked(s)
 		return nil, err
@@ -73,15 +74,15 @@ func (s *Stream) Send(b []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	if int64(len(b)+messageHeader) <= min(s.sendWindow, c.sendWindow, int64(c.peer.maxFrame)) && len(s.pending) == 0 {
-		n := len(b) + messageHeader
+	if n := len(b) + grpcwire.MessageHeader; int64(n) <= min(s.sendWindow, c.sendWindow, int64(c.peer.MaxFrame)) && len(s.pending) == 0 {
 		s.sendWindow -= int64(n)
 		c.sendWindow -= int64(n)
 		return c.writeLocked(func(out []byte) []byte {
-			return append(appendMessageHeader(appendFrame(out, n, frameData, 0, s.id), len(b)), b...)
+			out = grpcwire.AppendFrame(out, n, grpcwire.FrameData, 0, s.id)
+			return append(grpcwire.AppendMessageHeader(out, len(b)), b...)
 		})
 	}
-	s.pending = append(appendMessageHeader(s.pending, len(b)), b...)
+	s.pending = append(grpcwire.AppendMessageHeader(s.pending, len(b)), b...)
 	return c.writeLocked(s.appendPending)
 }
 
@@ -89,11 +90,11 @@ func (s *Stream) Send(b []byte) error {
 func (s *Stream) appendPending(out []byte) []byte {
 	c := s.conn
 	for len(s.pending) > 0 {
-		n := min(int64(len(s.pending)), s.sendWindow, c.sendWindow, int64(c.peer.maxFrame))
+		n := min(int64(len(s.pending)), s.sendWindow, c.sendWindow, int64(c.peer.MaxFrame))
 		if n <= 0 {
 			return out
 		}
-		out = append(appendFrame(out, int(n), frameData, 0, s.id), s.pending[:n]...)
+		out = append(grpcwire.AppendFrame(out, int(n), grpcwire.FrameData, 0, s.id), s.pending[:n]...)
 		s.sendWindow -= n
 		c.sendWindow -= n
 		if s.pending = s.pending[n:]; len(s.pending) == 0 {
@@ -111,7 +112,7 @@ func (s *Stream) Close() {
 	s.over = true
 	if c.forgetLocked(s) && c.broken == nil {
 		// A failure to say so is the end of the connection, and Serve's to tell.
-		_ = c.writeLocked(func(b []byte) []byte { return appendReset(b, s.id, errorCancel) })
+		_ = c.writeLocked(func(b []byte) []byte { return grpcwire.AppendReset(b, s.id, grpcwire.ErrorCancel) })
 	}
 }
 
@@ -155,10 +156,4 @@ func (s *Stream) receive(b []byte) error {
 		}
 	}
 	return nil
-}
-
-const messageHeader = 5
-
-func appendMessageHeader(b []byte, n int) []byte {
-	return binary.BigEndian.AppendUint32(append(b, 0), uint32(n))
 }

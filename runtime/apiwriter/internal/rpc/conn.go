@@ -2,14 +2,20 @@ package rpc
 
 import (
 	"context"
-	"encoding/binary"
 	"net"
 	goruntime "runtime"
 	"sync"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
-// keepOut is the largest buffer for what is sent that is kept for the next time.
-const keepOut = 256 << 10
+const (
+	// keepOut is the largest buffer for what is sent that is kept for the next time.
+	keepOut = 256 << 10
+	// window is how many bytes of answers may be under way, on a stream and on all of them together. The reader takes in
+	// what comes at once, so that more would only be in the kernel.
+	window = 1 << 20
+)
 
 // conn is one connection. A goroutine reads from it and another writes to it, so that no caller is held up by a server
 // that takes nothing, and answering the server never waits for it.
@@ -23,7 +29,8 @@ type conn struct {
 	waiting []*call          // calls of which something is unsent, in their order
 	nextID  uint32
 	window  int64 // bytes that may be sent on all streams
-	peer    peerSettings
+	peer    grpcwire.Peer
+	known   bool // peer is what the server has said
 	table   table
 	out     []byte // frames that are to be written
 	spare   []byte // an empty buffer, which the writer is done with
@@ -32,22 +39,13 @@ type conn struct {
 	answers bool   // there has been one
 }
 
-// peerSettings is what the server's SETTINGS say about what we send.
-type peerSettings struct {
-	known      bool // they have come
-	window     int64
-	maxFrame   int
-	maxStreams uint32
-}
-
 func newConn(nc net.Conn) *conn {
 	return &conn{
 		nc: nc, wake: make(chan struct{}, 1), gone: make(chan struct{}),
-		open: map[uint32]*call{}, nextID: 1, window: defaultWindow,
-		// No streams: a server's SETTINGS come first, and it refuses those beyond a limit that is in them.
-		peer:  peerSettings{window: defaultWindow, maxFrame: defaultMaxFrame},
-		table: table{limit: defaultTable},
-		out:   appendPreface(nil),
+		open: map[uint32]*call{}, nextID: 1, window: grpcwire.DefaultWindow,
+		peer:  grpcwire.NewPeer(),
+		table: table{limit: grpcwire.DefaultTable},
+		out:   grpcwire.AppendPreface(nil, window, grpcwire.DefaultTable),
 	}
 }
 
@@ -64,7 +62,7 @@ type call struct {
 	sent   int    // of the request and the header before it
 	over   bool
 
-	header   [messageHeader]byte // of the answer
+	header   [grpcwire.MessageHeader]byte // of the answer
 	nheader  int
 	left     int // bytes of the answer that are to come
 	consumed int // bytes received and not yet given back to the stream's window
@@ -72,9 +70,6 @@ type call struct {
 
 // calls are done with, and nobody knows them any more.
 var calls = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
-
-// messageHeader is the size of what comes before each message: a flag for compression and the length.
-const messageHeader = 5
 
 // call makes a call, or returns errNotTaken.
 func (c *conn) call(ctx context.Context, method string, request, answer []byte) ([]byte, error) {
@@ -137,7 +132,7 @@ func (c *conn) remove(x *call) {
 func (c *conn) drop(x *call) {
 	c.remove(x)
 	if x.id != 0 {
-		c.out = appendReset(c.out, x.id, errorCancel)
+		c.out = grpcwire.AppendReset(c.out, x.id, grpcwire.ErrorCancel)
 	}
 }
 
@@ -164,24 +159,23 @@ func (c *conn) appendCall(x *call) bool {
 	if x.id == 0 && !c.openStream(x) {
 		return false
 	}
-	size := messageHeader + len(x.request)
+	size := grpcwire.MessageHeader + len(x.request)
 	for x.sent < size {
-		n := int(min(int64(size-x.sent), x.window, c.window, int64(c.peer.maxFrame)))
+		n := int(min(int64(size-x.sent), x.window, c.window, int64(c.peer.MaxFrame)))
 		if n <= 0 {
 			return false
 		}
 		flags := byte(0)
 		if x.sent+n == size {
-			flags = flagEndStream
+			flags = grpcwire.FlagEndStream
 		}
-		c.out = appendFrame(c.out, n, frameData, flags, x.id)
-		var head [messageHeader]byte
-		binary.BigEndian.PutUint32(head[1:], uint32(len(x.request)))
+		c.out = grpcwire.AppendFrame(c.out, n, grpcwire.FrameData, flags, x.id)
 		end := x.sent + n
-		if x.sent < messageHeader {
-			c.out = append(c.out, head[x.sent:min(end, messageHeader)]...)
+		if x.sent < grpcwire.MessageHeader {
+			head := grpcwire.AppendMessageHeader(make([]byte, 0, grpcwire.MessageHeader), len(x.request))
+			c.out = append(c.out, head[x.sent:min(end, len(head))]...)
 		}
-		c.out = append(c.out, x.request[max(0, x.sent-messageHeader):max(0, end-messageHeader)]...)
+		c.out = append(c.out, x.request[max(0, x.sent-grpcwire.MessageHeader):max(0, end-grpcwire.MessageHeader)]...)
 		x.sent = end
 		x.window -= int64(n)
 		c.window -= int64(n)
@@ -191,19 +185,19 @@ func (c *conn) appendCall(x *call) bool {
 
 // openStream begins a stream for x, if the server takes one more.
 func (c *conn) openStream(x *call) bool {
-	if uint32(len(c.open)) >= c.peer.maxStreams {
+	// A server's SETTINGS come first, and it refuses the streams beyond a limit that is in them.
+	if !c.known || uint32(len(c.open)) >= c.peer.MaxStreams {
 		return false
 	}
-	x.id, x.window = c.nextID, c.peer.window
+	x.id, x.window = c.nextID, c.peer.Window
 	c.open[x.id] = x
-	if c.nextID += 2; c.nextID > lastStream {
+	if c.nextID += 2; c.nextID > grpcwire.LastStream {
 		c.leaving = true
 	}
 	start := len(c.out)
-	c.out = appendFrame(c.out, 0, frameHeaders, flagEndHeaders, x.id)
+	c.out = grpcwire.AppendFrame(c.out, 0, grpcwire.FrameHeaders, grpcwire.FlagEndHeaders, x.id)
 	c.out = c.table.appendRequest(c.out, x.method)
-	size := len(c.out) - start - frameHeaderSize // far below what a frame may hold
-	c.out[start], c.out[start+1], c.out[start+2] = byte(size>>16), byte(size>>8), byte(size)
+	grpcwire.SetSize(c.out[start:]) // far below what a frame may hold
 	return true
 }
 

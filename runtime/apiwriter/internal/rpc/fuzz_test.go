@@ -3,24 +3,26 @@ package rpc
 import (
 	"net"
 	"testing"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // FuzzReader feeds a connection with two calls under way. Whatever comes, no call may end twice or be left in two states,
 // and what is to be sent stays within bounds.
 func FuzzReader(f *testing.F) {
-	f.Add(appendFrame(nil, 0, frameSettings, 0, 0))
-	f.Add(append(appendFrame(nil, 2, frameHeaders, flagEndHeaders|flagEndStream, 1), 0x88, 0x20))
-	f.Add(append(appendFrame(nil, 6, frameData, 0, 1), 0, 0, 0, 0, 1, 'x'))
-	f.Add(appendReset(appendReset(nil, 1, errorRefused), 3, errorCancel))
-	f.Add(append(appendFrame(nil, 8, frameGoAway, 0, 0), 0, 0, 0, 1, 0, 0, 0, 0))
-	f.Add(append(appendFrame(nil, 6, frameSettings, 0, 0), 0, 1, 0, 0, 0, 0))
-	f.Add(appendWindow(appendWindow(nil, 0, 1<<30), 3, 1<<30))
+	f.Add(grpcwire.AppendFrame(nil, 0, grpcwire.FrameSettings, 0, 0))
+	f.Add(append(grpcwire.AppendFrame(nil, 2, grpcwire.FrameHeaders, grpcwire.FlagEndHeaders|grpcwire.FlagEndStream, 1), 0x88, 0x20))
+	f.Add(append(grpcwire.AppendFrame(nil, 6, grpcwire.FrameData, 0, 1), 0, 0, 0, 0, 1, 'x'))
+	f.Add(grpcwire.AppendReset(grpcwire.AppendReset(nil, 1, grpcwire.ErrorRefused), 3, grpcwire.ErrorCancel))
+	f.Add(append(grpcwire.AppendFrame(nil, 8, grpcwire.FrameGoAway, 0, 0), 0, 0, 0, 1, 0, 0, 0, 0))
+	f.Add(append(grpcwire.AppendFrame(nil, 6, grpcwire.FrameSettings, 0, 0), 0, 1, 0, 0, 0, 0))
+	f.Add(grpcwire.AppendWindow(grpcwire.AppendWindow(nil, 0, 1<<30), 3, 1<<30))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
 		c := newConn(near)
-		c.peer.known, c.peer.maxStreams = true, 2
+		c.known, c.peer.MaxStreams = true, 2
 		made := []*call{}
 		for _, size := range []int{10, 1 << 17, 3} {
 			x := &call{method: "/m", request: make([]byte, size), done: make(chan struct{}, 1)}
@@ -29,7 +31,7 @@ func FuzzReader(f *testing.F) {
 				t.Fatal("a new connection takes no calls")
 			}
 		}
-		r := &reader{conn: c, decoder: newDecoder()}
+		r := newReader(c)
 		used, err := r.take(b, func(*conn) {})
 		if used > len(b) {
 			t.Fatalf("took %d bytes of %d", used, len(b))

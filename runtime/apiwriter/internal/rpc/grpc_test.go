@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 const method = "/etcdserverpb.KV/Range"
@@ -169,7 +171,7 @@ func TestLargeMessages(t *testing.T) {
 	socket := socketIn(t)
 	serve(t, socket, newKV())
 	c := client(t, socket)
-	for _, size := range []int{0, 1, defaultMaxFrame - messageHeader, defaultMaxFrame, defaultWindow, 1 << 20, 4 << 20} {
+	for _, size := range []int{0, 1, grpcwire.DefaultMaxFrame - grpcwire.MessageHeader, grpcwire.DefaultMaxFrame, grpcwire.DefaultWindow, 1 << 20, 4 << 20} {
 		if err := ask(t.Context(), c, strings.Repeat("x", size), 1); err != nil {
 			t.Errorf("%d bytes both ways: %v", size, err)
 		}

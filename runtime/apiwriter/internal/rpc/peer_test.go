@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // peer is a server that does what a test says, frame by frame.
@@ -91,7 +93,7 @@ func (p *peer) request() (stream uint32, message []byte, err error) {
 			p.heard[f.StreamID] = message
 			if f.StreamEnded() {
 				delete(p.heard, f.StreamID)
-				return f.StreamID, message[messageHeader:], nil
+				return f.StreamID, message[grpcwire.MessageHeader:], nil
 			}
 		}
 	}

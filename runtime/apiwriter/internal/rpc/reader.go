@@ -1,12 +1,12 @@
 package rpc
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 const (
@@ -23,19 +23,21 @@ var errLeft = errors.New("the server has gone away")
 // reader takes in what the server sends. It runs on one goroutine, under the connection's lock where it has a conn.
 type reader struct {
 	conn    *conn
-	decoder *decoder
+	order   grpcwire.Order
+	decoder *grpcwire.Decoder
 	ended   []*call // calls to wake once the lock is free
 
-	received    int    // bytes of DATA not yet given back to the connection's window
-	block       []byte // header block so far
-	blockStream uint32 // 0 unless CONTINUATION has to come next
-	blockEnds   bool   // it ends its stream
+	received int // bytes of DATA not yet given back to the connection's window
+}
+
+func newReader(c *conn) *reader {
+	return &reader{conn: c, decoder: grpcwire.NewDecoder(grpcwire.DefaultTable)}
 }
 
 // readLoop reads until the connection ends, then ends all calls. It tells lost as soon as the connection is of no use for
 // new ones.
 func (c *conn) readLoop(lost func(*conn)) {
-	r := &reader{conn: c, decoder: newDecoder()}
+	r := newReader(c)
 	buf, have := make([]byte, readBuffer), 0
 	var err error
 	for err == nil {
@@ -59,14 +61,14 @@ func (r *reader) take(b []byte, lost func(*conn)) (used int, err error) {
 	c := r.conn
 	c.mu.Lock()
 	left := c.leaving
-	for err == nil && len(b)-used >= frameHeaderSize {
-		f := parseHeader(b[used:])
-		if err = r.check(f); err != nil || len(b)-used < frameHeaderSize+f.size {
+	for err == nil && len(b)-used >= grpcwire.FrameHeaderSize {
+		f := grpcwire.ParseFrame(b[used:])
+		if err = r.order.Check(f); err != nil || len(b)-used < grpcwire.FrameHeaderSize+f.Size {
 			break
 		}
-		used += frameHeaderSize
-		err = r.frame(f, b[used:used+f.size])
-		used += f.size
+		used += grpcwire.FrameHeaderSize
+		err = r.frame(f, b[used:used+f.Size])
+		used += f.Size
 	}
 	c.send()
 	left = c.leaving && !left
@@ -116,44 +118,27 @@ func (r *reader) tell() {
 	r.ended = r.ended[:0]
 }
 
-// check refuses frames that must not come now.
-func (r *reader) check(f frameHeader) error {
-	switch {
-	case f.size > defaultMaxFrame: // we announced no more
-		return fmt.Errorf("a frame of %d bytes, more than %d", f.size, defaultMaxFrame)
-	case r.blockStream != 0 && (f.kind != frameContinuation || f.stream != r.blockStream):
-		return errors.New("a frame in the middle of a header block")
-	case r.blockStream == 0 && f.kind == frameContinuation:
-		return errors.New("CONTINUATION without a header block")
-	case f.kind == framePush:
-		return errors.New("PUSH_PROMISE, which was switched off")
-	case f.stream == 0 && (f.kind == frameData || f.kind == frameHeaders):
-		return errors.New("a frame of a stream without its number")
-	}
-	return nil
-}
-
-func (r *reader) frame(f frameHeader, b []byte) error {
-	switch f.kind {
-	case frameData:
+func (r *reader) frame(f grpcwire.Frame, b []byte) error {
+	switch f.Kind {
+	case grpcwire.FrameData:
 		return r.data(f, b)
-	case frameHeaders, frameContinuation:
+	case grpcwire.FrameHeaders, grpcwire.FrameContinuation:
 		return r.headers(f, b)
 	}
 	return r.control(f, b)
 }
 
 // data takes in a part of an answer, and gives the windows back in quarters.
-func (r *reader) data(f frameHeader, b []byte) error {
+func (r *reader) data(f grpcwire.Frame, b []byte) error {
 	c := r.conn
 	if r.received += len(b); r.received >= window/4 {
-		c.out, r.received = appendWindow(c.out, 0, r.received), 0
+		c.out, r.received = grpcwire.AppendWindow(c.out, 0, r.received), 0
 	}
-	x := c.open[f.stream]
+	x := c.open[f.Stream]
 	if x == nil {
 		return nil // its caller has left
 	}
-	part, err := unpad(f, b)
+	part, err := grpcwire.Unpad(f, b)
 	if err != nil {
 		return err
 	}
@@ -162,32 +147,29 @@ func (r *reader) data(f frameHeader, b []byte) error {
 		r.end(x, err)
 		return nil
 	}
-	if f.flags&flagEndStream != 0 {
-		r.end(x, status.Error(codes.Internal, "the server ended the call without a status"))
+	if f.Flags&grpcwire.FlagEndStream != 0 {
+		r.end(x, grpcwire.ErrNoStatus)
 		return nil
 	}
 	if x.consumed += len(b); x.consumed >= window/4 {
-		c.out, x.consumed = appendWindow(c.out, x.id, x.consumed), 0
+		c.out, x.consumed = grpcwire.AppendWindow(c.out, x.id, x.consumed), 0
 	}
 	return nil
 }
 
 // receive takes in a part of the answer.
 func (x *call) receive(b []byte) error {
-	if x.nheader < messageHeader {
+	if x.nheader < grpcwire.MessageHeader {
 		n := copy(x.header[x.nheader:], b)
 		x.nheader += n
-		if b = b[n:]; x.nheader < messageHeader {
+		if b = b[n:]; x.nheader < grpcwire.MessageHeader {
 			return nil
 		}
-		size := binary.BigEndian.Uint32(x.header[1:])
-		switch {
-		case x.header[0] != 0:
-			return status.Error(codes.Internal, "a compressed answer, which was not asked for")
-		case size > maxAnswer:
-			return status.Errorf(codes.ResourceExhausted, "an answer of %d bytes, more than %d", size, maxAnswer)
+		size, err := grpcwire.MessageSize(&x.header, maxAnswer)
+		if err != nil {
+			return err
 		}
-		x.left = int(size)
+		x.left = size
 		if need := len(x.answer) + min(x.left, firstAnswer); need > cap(x.answer) {
 			x.answer = append(make([]byte, 0, need), x.answer...)
 		}
@@ -200,67 +182,35 @@ func (x *call) receive(b []byte) error {
 	return nil
 }
 
-// headers collects a header block and, at its end, acts on it.
-func (r *reader) headers(f frameHeader, b []byte) error {
-	if f.kind == frameHeaders {
-		var err error
-		if b, err = unpad(f, b); err != nil {
-			return err
-		}
-		r.block, r.blockStream, r.blockEnds = r.block[:0], f.stream, f.flags&flagEndStream != 0
+// headers takes in a part of a header block and, at its end, acts on it.
+func (r *reader) headers(f grpcwire.Frame, b []byte) error {
+	block, complete, err := r.order.Headers(f, b)
+	if err != nil || !complete {
+		return err
 	}
-	if len(r.block)+len(b) > maxHeaders {
-		return fmt.Errorf("a header block of more than %d bytes", maxHeaders)
-	}
-	r.block = append(r.block, b...)
-	if f.flags&flagEndHeaders == 0 {
-		return nil
-	}
-	r.blockStream = 0
-	said, err := r.decoder.decode(r.block) // even for a call that is over: the next block may refer to it
+	said, err := r.decoder.Decode(block.Fields) // even for a call that is over: the next block may refer to it
 	if err != nil {
 		return err
 	}
-	x := r.conn.open[f.stream]
+	x := r.conn.open[f.Stream]
 	if x == nil {
 		return nil
 	}
-	if !r.blockEnds {
-		if err := said.failed(); err != nil {
+	if !block.EndStream {
+		if err := said.Failed(); err != nil {
 			r.conn.drop(x)
 			r.end(x, err)
 		}
 		return nil
 	}
 	r.conn.answers = true
-	err = said.status()
-	if err == nil && (x.nheader < messageHeader || x.left > 0) {
+	err = said.Status()
+	if err == nil && (x.nheader < grpcwire.MessageHeader || x.left > 0) {
 		err = status.Error(codes.Internal, "the server ended the call well, but without an answer")
 	}
-	if x.sent < messageHeader+len(x.request) {
+	if x.sent < grpcwire.MessageHeader+len(x.request) {
 		r.conn.drop(x) // the server has answered before it heard all of it
 	}
 	r.end(x, err)
 	return nil
-}
-
-// unpad takes the padding, and the priority of HEADERS, off a payload.
-func unpad(f frameHeader, b []byte) ([]byte, error) {
-	pad := 0
-	if f.flags&flagPadded != 0 {
-		if len(b) == 0 {
-			return nil, errors.New("a padded frame without a length")
-		}
-		pad, b = int(b[0]), b[1:]
-	}
-	if f.kind == frameHeaders && f.flags&flagPriority != 0 {
-		if len(b) < 5 {
-			return nil, errors.New("a HEADERS frame without its priority")
-		}
-		b = b[5:]
-	}
-	if pad > len(b) {
-		return nil, errors.New("more padding than frame")
-	}
-	return b[:len(b)-pad], nil
 }

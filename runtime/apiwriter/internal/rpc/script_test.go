@@ -14,6 +14,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // slowly is a connection on which every byte is written by itself.
@@ -123,8 +125,10 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		"a status as such": {func(p *peer, s uint32) error {
 			return p.headers(s, true, ":status", "200", "grpc-status", "9", "grpc-message", "no%21")
 		}, codes.FailedPrecondition, false},
-		"nothing":       {func(p *peer, s uint32) error { return nil }, codes.Unavailable, true},
-		"a large frame": {func(p *peer, s uint32) error { return p.fr.WriteData(s, false, make([]byte, defaultMaxFrame+1)) }, codes.Unavailable, true},
+		"nothing": {func(p *peer, s uint32) error { return nil }, codes.Unavailable, true},
+		"a large frame": {func(p *peer, s uint32) error {
+			return p.fr.WriteData(s, false, make([]byte, grpcwire.DefaultMaxFrame+1))
+		}, codes.Unavailable, true},
 		"a promise": {func(p *peer, s uint32) error {
 			return p.fr.WritePushPromise(http2.PushPromiseParam{StreamID: s, PromiseID: 2, EndHeaders: true})
 		}, codes.Unavailable, true},
@@ -181,7 +185,7 @@ func TestWhatIsNoAnswer(t *testing.T) {
 
 // endless begins a header block that does not fit.
 func endless(p *peer, stream uint32) error {
-	part := bytes.Repeat([]byte{0}, defaultMaxFrame)
+	part := bytes.Repeat([]byte{0}, grpcwire.DefaultMaxFrame)
 	err := p.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: part})
 	for i := 0; i < 4 && err == nil; i++ {
 		err = p.fr.WriteContinuation(stream, false, part)
@@ -309,7 +313,7 @@ func TestStreamsRunOut(t *testing.T) {
 	answered(t, c, "first")
 	cn := current(c)
 	cn.mu.Lock()
-	cn.nextID = lastStream
+	cn.nextID = grpcwire.LastStream
 	cn.mu.Unlock()
 	answered(t, c, "last")
 	answered(t, c, "first of the next")
@@ -338,11 +342,14 @@ func TestTheTableGoes(t *testing.T) {
 					return err
 				}
 				if f, ok := f.(*http2.HeadersFrame); ok {
-					block, stream = f.HeaderBlockFragment(), f.StreamID
+					block = f.HeaderBlockFragment()
 					if fields, err := forgetful.DecodeFull(block); err != nil || len(fields) != 6 || block[0] != begin {
 						t.Errorf("the block % x is %v, %v", block, fields, err)
 					}
 				}
+			}
+			if stream, _, err = p.request(); err != nil { // the rest of it
+				return err
 			}
 			if err := p.answer(stream, "re: more"); err != nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // sent returns how many bytes of DATA the client sends by itself now. Two pings tell that there is no more: what the first
@@ -57,16 +59,16 @@ func TestTheServersWindows(t *testing.T) {
 			do   func() error
 			want int
 		}{
-			{"both windows are used up", p.opened, defaultWindow},
+			{"both windows are used up", p.opened, grpcwire.DefaultWindow},
 			{"the stream's is wider", func() error { return p.fr.WriteWindowUpdate(1, 1000) }, 0},
 			{"the connection's is wider too", func() error { return p.fr.WriteWindowUpdate(0, 500) }, 500},
-			{"every stream's is wider", func() error { return initial(defaultWindow + 2000) }, 0},
+			{"every stream's is wider", func() error { return initial(grpcwire.DefaultWindow + 2000) }, 0},
 			{"the connection's is, by more", func() error { return p.fr.WriteWindowUpdate(0, 5000) }, 2500},
-			{"every stream's is narrower: less than nothing", func() error { return initial(defaultWindow - 1000) }, 0},
+			{"every stream's is narrower: less than nothing", func() error { return initial(grpcwire.DefaultWindow - 1000) }, 0},
 			{"it is nothing", func() error { return p.fr.WriteWindowUpdate(1, 3000) }, 0},
 			{"it is something", func() error { return p.fr.WriteWindowUpdate(1, 1) }, 1},
 			{"the stream's is wide", func() error { return p.fr.WriteWindowUpdate(1, 1<<20) }, 2499},
-			{"the connection's is wide", func() error { return p.fr.WriteWindowUpdate(0, 1<<20) }, size + messageHeader - defaultWindow - 5500},
+			{"the connection's is wide", func() error { return p.fr.WriteWindowUpdate(0, 1<<20) }, size + grpcwire.MessageHeader - grpcwire.DefaultWindow - 5500},
 		} {
 			if err := step.do(); err != nil {
 				return err
@@ -79,7 +81,7 @@ func TestTheServersWindows(t *testing.T) {
 				t.Errorf("%s: %d bytes were sent, want %d", step.name, n, step.want)
 			}
 		}
-		if total != size+messageHeader {
+		if total != size+grpcwire.MessageHeader {
 			t.Errorf("%d bytes were sent in all", total)
 		}
 		return p.answer(1, "enough")
