@@ -48,7 +48,7 @@ func (a *apply) Check(ctx context.Context, c *runtime.Checker) {
 }
 
 func (a *apply) Plan(ctx context.Context, p *runtime.Planner) error {
-	return p.Do(a.intents(ctx, p.Mesh, p.Rand, p.Params))
+	return p.Do(some(a.intents(ctx, p.Mesh, p.Rand, p.Params), a.Select != ""))
 }
 
 func (a *apply) Run(ctx context.Context, env *runtime.Env) error {

@@ -30,6 +30,9 @@ type churnPods struct {
 
 func (a *churnPods) Check(_ context.Context, c *runtime.Checker) {
 	a.selector = c.Selector("select", a.Select)
+	if a.Unit == "pod" && a.Percent < 100 {
+		c.Errorf("percent", "is a part of an app or a namespace, and an arrival replaces one pod: say which of the two with `unit`")
+	}
 }
 
 func (a *churnPods) load() runtime.Load {

@@ -45,13 +45,9 @@ type appSpec struct {
 
 // Check finds what only several fields together show.
 func (a *createNamespaces) Check(_ context.Context, c *runtime.Checker) {
-	seen := map[string]bool{}
+	a.checkNames(c)
 	waypoints := map[string]bool{}
 	for i, app := range a.Apps {
-		if seen[app.Name] {
-			c.Errorf(fmt.Sprintf("apps[%d].name", i), "another app is called %q already", app.Name)
-		}
-		seen[app.Name] = true
 		checkInjection(c, fmt.Sprintf("apps[%d]", i), app, a.Labels)
 		app.checkService(c, fmt.Sprintf("apps[%d]", i))
 		switch app.Type {

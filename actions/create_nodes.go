@@ -34,6 +34,9 @@ func (a *createNodes) Check(_ context.Context, c *runtime.Checker) {
 			c.Errorf(field, "%q is no quantity of Kubernetes above zero, like \"32\", \"500m\" or \"256Gi\"", text)
 		}
 	}
+	// The name is also the value of a label, and has its number even if there is one node.
+	checkNumbered(c, "name", cmp.Or(a.Name, "node"), max(2, a.Count))
+	checkLabels(c, "labels", a.Labels)
 	if a.Ztunnel {
 		checkZtunnels(c, "ztunnel")
 	}

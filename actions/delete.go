@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,10 +39,18 @@ func (a *deleteObjects) Check(_ context.Context, c *runtime.Checker) {
 	case a.Select != "" && len(a.Objects) > 0:
 		c.Errorf("objects", "cannot go with `select`: use two steps")
 	}
+	for i, ref := range a.Objects {
+		c.Object(map[string]any{
+			"apiVersion": ref.APIVersion, "kind": ref.Kind,
+			"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace},
+		}, func(path string) string {
+			return fmt.Sprintf("objects[%d].%s", i, strings.TrimPrefix(path, "metadata."))
+		})
+	}
 }
 
 func (a *deleteObjects) Plan(ctx context.Context, p *runtime.Planner) error {
-	return p.Do(a.intents(ctx, p.Mesh))
+	return p.Do(some(a.intents(ctx, p.Mesh), a.Select != ""))
 }
 
 func (a *deleteObjects) Run(ctx context.Context, env *runtime.Env) error {

@@ -32,6 +32,13 @@ func (a *scale) Check(_ context.Context, c *runtime.Checker) {
 }
 
 func (a *scale) Plan(ctx context.Context, p *runtime.Planner) error {
+	apps, err := a.apps(ctx, p.Mesh)
+	if err == nil && len(apps) == 0 && a.Select != "" {
+		err = errNoneSelected
+	}
+	if err != nil {
+		return err
+	}
 	return p.Do(a.intents(ctx, p.Mesh, time.Time{}, alone))
 }
 
@@ -41,19 +48,33 @@ func (a *scale) Run(ctx context.Context, env *runtime.Env) error {
 
 func (a *scale) intents(ctx context.Context, m *runtime.Mesh, now time.Time, choose chooser) runtime.Intents {
 	return func(yield func(runtime.Intent, error) bool) {
-		for _, ns := range m.Namespaces() {
-			for _, app := range m.Apps(ns) {
-				ok, err := a.selector.Matches(ctx, runtime.Scene{App: app})
-				if err != nil {
-					yield(runtime.Intent{}, fmt.Errorf("select: %w", err))
-					return
-				}
-				if ok && app.Type.InCluster() && !a.app(m, app, now, choose, yield) {
-					return
-				}
+		apps, err := a.apps(ctx, m)
+		if err != nil {
+			yield(runtime.Intent{}, err)
+			return
+		}
+		for _, app := range apps {
+			if app.Type.InCluster() && !a.app(m, app, now, choose, yield) {
+				return
 			}
 		}
 	}
+}
+
+// apps are those that are selected.
+func (a *scale) apps(ctx context.Context, m *runtime.Mesh) (out []*runtime.App, err error) {
+	for _, ns := range m.Namespaces() {
+		for _, app := range m.Apps(ns) {
+			ok, err := a.selector.Matches(ctx, runtime.Scene{App: app})
+			if err != nil {
+				return nil, fmt.Errorf("select: %w", err)
+			}
+			if ok {
+				out = append(out, app)
+			}
+		}
+	}
+	return out, nil
 }
 
 // app yields the writes that scale one app, and reports whether to go on.

@@ -168,6 +168,9 @@ func (m *Mesh) place(pod *Pod) (added *Node, err error) {
 			return nil, nil
 		}
 	}
+	if !m.autoNodes && len(m.nodes) == 0 {
+		return nil, fmt.Errorf("no node for pod %d of %s/%s: in a scenario with createNodes that step comes before the pods", pod.ordinal, pod.App.Namespace.Name, pod.App.Name)
+	}
 	if !m.autoNodes {
 		capacity := 0
 		for _, n := range m.nodes {

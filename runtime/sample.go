@@ -57,6 +57,14 @@ func (c *Checker) Sample(ctx context.Context, field string, t *expr.Template, sc
 	}
 }
 
+// Object checks an object that the step makes without a template: its name and its labels, and whether its kind exists. field
+// is the step's field that what stands at a path of the object comes from.
+func (c *Checker) Object(object map[string]any, field func(path string) string) {
+	for _, p := range kinds.Check(object) {
+		c.diagnostics = append(c.diagnostics, stepDiagnostic(p.Code, c.step, field(p.Path), 0, p.Message, p.Suggestion))
+	}
+}
+
 // scalar matches what the function string can make a text of.
 var scalar = regexp.MustCompile(`, got an? (int|float|bool)$`)
 
