@@ -66,7 +66,7 @@ func loadMeasures() []Measure {
 		{"writer.done", Int, "Writes answered with success."},
 		{"writer.errors", Int, "Writes that failed for good."},
 		{"writer.superseded", Int, "Writes merged into a later one of the same object."},
-		{"writer.dropped", Int, "Arrivals refused because too many were waiting."},
+		{"writer.dropped", Int, "Writes refused because too many were waiting to be sent."},
 		{"writer.retries", Int, "Requests sent again."},
 		{"writer.throttled", Int, "Requests the api-server answered with 429."},
 		{"writer.p99", Duration, "99th percentile of a successful request's latency."},
@@ -81,6 +81,7 @@ func loadMeasures() []Measure {
 		{"istiod.rss", Int, "Resident memory of istiod, in bytes."},
 		{"loadgen.cpu", Double, "CPU seconds plscript has used since the run began."},
 		{"loadgen.rss", Int, "Resident memory of plscript, in bytes."},
+		{"loadgen.dropped", Int, "Arrivals of rate steps that were dropped because `maxPending` of them were under way."},
 		{"loadgen.lateness", Duration, "99th percentile of how late arrivals of rate steps started."},
 	}
 }

@@ -119,6 +119,9 @@ func TestDroppedArrivalsInvalidate(t *testing.T) {
 		if out.Exit != runtime.ExitInvalid || len(out.Invalid) != 1 {
 			t.Errorf("exit %d: %v", out.Exit, out.Invalid)
 		}
+		if got := out.Readings["loadgen.dropped"]; got != int64(80) {
+			t.Errorf("loadgen.dropped is %v", got)
+		}
 	})
 }
 

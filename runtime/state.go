@@ -81,8 +81,11 @@ func (s *state) momentIn(ctx context.Context, r Readings) *moment {
 	for _, m := range s.meters {
 		m.Read(r)
 	}
-	if a := s.arrivals(); a.Started > 0 {
-		r["loadgen.lateness"] = a.LatenessP99
+	if a := s.arrivals(); a.Planned > 0 {
+		r["loadgen.dropped"] = a.Dropped
+		if a.Started > 0 {
+			r["loadgen.lateness"] = a.LatenessP99
+		}
 	}
 	return &moment{
 		readings: r, elapsed: s.clock.Now().Sub(s.start), phase: s.phase, ctx: ctx, objects: s.objects, metrics: s.metrics,

@@ -122,7 +122,7 @@ func (p *Progress) status() string {
 	rated("pushes", "pushes.responses", p.rates.pushes)
 	rated("writes", "writer.done", p.rates.writes)
 	for _, c := range []struct{ what, path string }{
-		{"pending", "changes.pending"}, {"dropped", "writer.dropped"}, {"errors", "writer.errors"}, {"disconnects", "xds.disconnects"},
+		{"pending", "changes.pending"}, {"dropped", "loadgen.dropped"}, {"errors", "writer.errors"}, {"disconnects", "xds.disconnects"},
 	} {
 		if n, ok := p.readings[c.path].(int64); ok && n != 0 {
 			parts = append(parts, c.what+" "+count(n))
