@@ -25,6 +25,12 @@ func TestExitCodes(t *testing.T) {
 		"startup --sandbox x --spec no.yaml":    runtime.ExitUsage,
 		"run x.cue --metrics-address 9464":      runtime.ExitUsage,
 		"dump --pod a --out o --sandbox nobody": runtime.ExitTarget,
+		"gateway":                               runtime.ExitUsage,
+		"gateway --istiod x:1":                  runtime.ExitUsage,
+		"gateway --node a --istiod x":           runtime.ExitUsage,
+		"gateway --node a --istiod x:1":         runtime.ExitUsage,
+		"gateway --node a --istiod x:1 extra":   runtime.ExitUsage,
+		"gateway --node":                        runtime.ExitUsage,
 	} {
 		var out bytes.Buffer
 		sys := &system{stdout: &out, stderr: &out, getenv: func(string) string { return "" }}

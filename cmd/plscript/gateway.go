@@ -28,8 +28,8 @@ func (s *system) gatewayCommand() *cli.Command {
 		Description: "It prints its address first, and ends when its standard input does: with the process that started it.",
 		Hidden:      true,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "istiod", Usage: "istiod's plaintext XDS `HOST:PORT`", Required: true},
-			&cli.StringFlag{Name: "node", Usage: "the node `ID`: router~IP~pod.namespace~namespace.svc.cluster.local", Required: true},
+			&cli.StringFlag{Name: "istiod", Usage: "istiod's plaintext XDS `HOST:PORT`"},
+			&cli.StringFlag{Name: "node", Usage: "the node `ID`: router~IP~pod.namespace~namespace.svc.cluster.local"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "take HTTP at `HOST:PORT`"},
 		},
 		Action:       s.gateway,
@@ -38,12 +38,24 @@ func (s *system) gatewayCommand() *cli.Command {
 }
 
 func (s *system) gateway(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage("gateway takes no arguments, got %q", c.Args().First())
+	}
+	for _, flag := range []string{"istiod", "node"} {
+		if c.String(flag) == "" {
+			return usage("gateway needs --%s", flag)
+		}
+	}
+	address, err := readAddress("--istiod", c.String("istiod"))
+	if err != nil {
+		return err
+	}
 	listen, err := net.Listen("tcp", c.String("listen"))
 	if err != nil {
 		return exit(runtime.ExitTarget, err)
 	}
 	g, err := gateway.New(gateway.Config{
-		Istiod: c.String("istiod"), Node: c.String("node"), Listen: listen, Log: slog.New(slog.NewTextHandler(s.stderr, nil)),
+		Istiod: address, Node: c.String("node"), Listen: listen, Log: slog.New(slog.NewTextHandler(s.stderr, nil)),
 	})
 	if err != nil {
 		return usage("%v", errors.Join(err, listen.Close()))

@@ -50,6 +50,7 @@ type system struct {
 }
 
 func (s *system) main(ctx context.Context, args []string) runtime.ExitCode {
+	quietClientGo()
 	app := s.app()
 	args = interspersed(app.Commands, args)
 	err := app.RunContext(ctx, args)

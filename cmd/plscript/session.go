@@ -220,17 +220,14 @@ func (r *session) newProgress() {
 		h = slog.NewJSONHandler(r.progress, opt)
 	}
 	r.log = slog.New(h).With("run", r.id)
-	quietClientGo(r.log, r.opt.level)
+	if r.opt.level <= slog.LevelDebug {
+		klog.SetSlogLogger(r.log)
+	}
 }
 
-// quietClientGo keeps client-go from writing past the progress to stderr: what it logs are requests that the writer and
-// the watches try again, worth reading only by who debugs them.
-func quietClientGo(log *slog.Logger, level slog.Level) {
-	if level > slog.LevelDebug {
-		log = slog.New(slog.DiscardHandler)
-	}
-	klog.SetSlogLogger(log)
-}
+// quietClientGo keeps client-go from writing past the progress to stderr: what it logs are requests that are tried again or
+// were interrupted, worth reading only by who debugs a run.
+func quietClientGo() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) }
 
 // finish writes the reports and prints the verdict.
 func (r *session) finish(out *runtime.Outcome, cleanup error) (runtime.ExitCode, error) {
