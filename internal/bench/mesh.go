@@ -110,6 +110,9 @@ func (t *medians) costs(column string, rep *report.Report, seen *observer) {
 	}
 }
 
+// soakPods is how many sidecars soakText has.
+const soakPods = 1000
+
 // soakText is a mesh of the size of the readme's rule of thumb, at rest but for its jitter.
 const soakText = `name: "soak"
 phases: [
@@ -141,6 +144,9 @@ func soak(r *rig) (string, error) {
 			return "", fmt.Errorf("%s profile: %w", profile, err)
 		}
 		t.steady(profile+" profile", rep, seen)
+		if err := t.floor(profile+" profile", rep); err != nil {
+			return "", fmt.Errorf("%s profile: %w", profile, err)
+		}
 	}
 	return `
 ## 1,000 sidecars for five minutes
@@ -148,7 +154,9 @@ func soak(r *rig) (string, error) {
 1,000 pods with synced sidecars on a private sandbox; one pod is replaced every 10 s and one VirtualService changed every second,
 which istiod tells every sidecar: what plscript takes is what istiod finds the time to send. Cores are of the five minutes. With
 the ambient profile sidecars speak HBONE and are told of every workload too. The tool that this one replaces asks for "1 CPU
-and 1 GB" of api-server and etcd, and 1 CPU of its own, at this size.
+and 1 GB" of api-server and etcd, and 1 CPU of its own, at this size. Then as many responses of the same size are sent by a server that replays
+istiod's, to processes that do nothing else: the pool of XDS streams alone, and on Linux a bare reader, one thread on epoll, which reads,
+counts, acknowledges and looks at nothing.
 
 ` + t.String(), nil
 }

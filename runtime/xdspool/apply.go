@@ -80,10 +80,8 @@ func (a *applier) move(sub *subscription, e *edge, names []nameID, out *applied)
 	for _, n := range names {
 		a.touch(n, out)
 	}
-	if len(a.store.objects) > 0 {
-		for _, id := range e.contents {
-			a.touchObjects(id, out)
-		}
+	for _, id := range e.contents {
+		a.touchObjects(id, out)
 	}
 	a.store.release(sub.table)
 	sub.table = e.to
@@ -153,7 +151,7 @@ func (a *applier) count(base *table, refs []refChange) ([]entry, *edge) {
 			x.refs |= awaiting
 			e.ask.add = append(e.ask.add, name)
 		case x.count() == 0:
-			e.contents = append(e.contents, x.content)
+			a.show(x.content, e)
 			x.refs, x.content = 0, 0
 			e.ask.del = append(e.ask.del, name)
 			e.dropped = append(e.dropped, r.name)

@@ -51,8 +51,8 @@ func identity(t typ, leaf []byte) (id []byte, depth int) {
 	case bytes.HasPrefix(leaf, []byte(extensionPrefix)):
 		return leaf, nameDepth
 	}
-	if end := bytes.LastIndex(leaf, []byte(policyRule)); end >= 0 {
-		if start := bytes.Index(leaf[:end], []byte(policyPrefix)); start >= 0 {
+	if start := bytes.Index(leaf, []byte(policyPrefix)); start >= 0 { // which is quicker to rule out than the rule
+		if end := bytes.LastIndex(leaf, []byte(policyRule)); end >= start {
 			return leaf[start:end], nameDepth
 		}
 	}

@@ -174,3 +174,18 @@ func FuzzPieces(f *testing.F) {
 		}
 	})
 }
+
+// TestPolicyNames: what an RBAC policy is called names the object, if it is in order.
+func TestPolicyNames(t *testing.T) {
+	t.Parallel()
+	for leaf, want := range map[string]string{
+		"ns[app]-policy[allow]-rule[0]":             "ns[app]-policy[allow]",
+		"istio-ext-ns[app]-policy[a-rule[]-rule[1]": "ns[app]-policy[a-rule[]",
+		"-rule[0]ns[app]":                           "",
+		"ns[app]-policy[allow]":                     "",
+	} {
+		if id, _ := identity(lds, []byte(leaf)); string(id) != want {
+			t.Errorf("%q names %q, want %q", leaf, id, want)
+		}
+	}
+}

@@ -19,8 +19,7 @@ func (a *applier) respond(base *table, t typ, r *response, kind stepKind) ([]ent
 		return nil, nil, err
 	}
 	a.sort()
-	n := len(a.got) + len(r.removed)
-	e := &edge{names: make([]nameID, 0, n), contents: make([]contentID, 0, n)}
+	e := &edge{}
 	entries := a.merge(base, t, e)
 	e.unchanged = e.wasted == len(r.raw)
 	for _, n := range aliases { // a name that was asked for may be answered by a resource of another
@@ -122,18 +121,23 @@ func (a *applier) put(x *entry, id contentID, e *edge) {
 	}
 	a.replace(x, id, e)
 	x.refs &^= awaiting
-	e.names = append(e.names, x.name)
+	a.note(x.name, e)
+}
+
+// note adds a name to those of e, if changes may be looked for in it: the others would be looked up in vain, at each response.
+func (a *applier) note(n nameID, e *edge) {
+	if t := a.store.names[n].key.typ; t == eds || t == wds {
+		e.names = append(e.names, n)
+	}
 }
 
 // replace gives x the content id, and notes it and how references change.
 func (a *applier) replace(x *entry, id contentID, e *edge) {
-	e.contents = append(e.contents, id)
+	a.show(id, e)
 	if x.content == id {
 		return
 	}
-	if x.content != 0 {
-		e.contents = append(e.contents, x.content)
-	}
+	a.show(x.content, e)
 	for _, d := range a.store.contents[x.content].deps {
 		a.refs = append(a.refs, refChange{d, -1})
 	}
@@ -143,6 +147,13 @@ func (a *applier) replace(x *entry, id contentID, e *edge) {
 	x.content = id
 }
 
+// show adds a content to those of e, if it has something of an object. That is found when the content comes first.
+func (a *applier) show(id contentID, e *edge) {
+	if len(a.store.contents[id].hits) > 0 {
+		e.contents = append(e.contents, id)
+	}
+}
+
 // remove takes away what r says is gone, and reports whether there was any of it: by name, or in SotW by leaving it out
 // where the response is all there is of its type. What is asked for by name stays asked for.
 func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *edge) (any bool) {
@@ -150,7 +161,7 @@ func (a *applier) remove(entries []entry, t typ, r *response, kind stepKind, e *
 		any = any || x.content != 0
 		x.refs &^= awaiting
 		a.replace(x, 0, e)
-		e.names = append(e.names, x.name)
+		a.note(x.name, e)
 	}
 	for _, name := range r.removed {
 		if x := findEntry(entries, a.store.findName(t, name)); x != nil {

@@ -59,8 +59,8 @@ type edge struct {
 	before, behind *edge // in the list of those that lead to the same table
 
 	// Of a response.
-	names     []nameID    // what was sent or removed
-	contents  []contentID // what was held in those names, and what is now
+	names     []nameID    // what was sent or removed, of a type that has a [watchpoint]
+	contents  []contentID // what was held in what was sent or removed and what is now, as far as it has something of objects
 	once      bool        // the step does not say all: the same one may lead elsewhere
 	refs      []refChange // what is referred to now and was not, or the other way; by type
 	wasted    int         // resources whose content was held already

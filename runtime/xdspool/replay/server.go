@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
+	"slices"
 	"sync"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -23,7 +25,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	streams map[*stream]bool
-	numbers int // of streams so far
+	numbers int       // of streams so far
+	turn    []*stream // those that [Server.PushInTurn] comes to before it begins anew
 }
 
 type stream struct {
@@ -85,13 +88,46 @@ func (s *Server) Push(resp *discovery.DeltaDiscoveryResponse) (int, error) {
 	defer s.mu.Unlock()
 	n := 0
 	for st := range s.streams {
-		select {
-		case st.pushes <- push{resp.TypeUrl, body}:
+		if st.offer(push{resp.TypeUrl, body}) {
 			n++
-		default: // it has not taken the last ones: istiod would merge them
 		}
 	}
 	return n, nil
+}
+
+// PushInTurn is Push to the next n streams only, each of which has its turn before one has another.
+func (s *Server) PushInTurn(resp *discovery.DeltaDiscoveryResponse, n int) (int, error) {
+	body, err := proto.Marshal(resp)
+	if err != nil {
+		return 0, fmt.Errorf("replay: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queued := 0
+	for range n {
+		if len(s.turn) == 0 {
+			s.turn = slices.Collect(maps.Keys(s.streams))
+		}
+		if len(s.turn) == 0 {
+			break
+		}
+		next := s.turn[0]
+		s.turn = s.turn[1:]
+		if next.offer(push{resp.TypeUrl, body}) {
+			queued++
+		}
+	}
+	return queued, nil
+}
+
+// offer queues a push, unless the stream has not taken the last ones: istiod would merge them.
+func (st *stream) offer(p push) bool {
+	select {
+	case st.pushes <- p:
+		return true
+	default:
+		return false
+	}
 }
 
 // maxQueue is how many pushes wait for a slow client.

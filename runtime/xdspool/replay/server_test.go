@@ -40,6 +40,14 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if how := os.Getenv(readerVariable); how != "" {
+		flag.Parse()
+		if err := beReader(how); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -75,7 +83,7 @@ func url(short string) string {
 }
 
 // beServer prints the address, and then for each line that it reads, how many streams there are; unless that is what the
-// line asks for, it pushes one endpoint of an assignment to them.
+// line asks for, or that clusters be pushed at a pace, it pushes one endpoint of an assignment to them.
 func beServer(limit string) error {
 	var n int
 	if _, err := fmt.Sscan(limit, &n); err != nil {
@@ -100,6 +108,12 @@ func beServer(limit string) error {
 	for i := 0; in.Scan(); i++ {
 		if in.Text() == "streams" {
 			fmt.Println(s.Streams())
+			continue
+		}
+		var rate float64
+		if _, err := fmt.Sscanf(in.Text(), "pace %g", &rate); err == nil {
+			go pace(s, r.Answer(url("cds")), rate)
+			fmt.Println("pacing")
 			continue
 		}
 		changed := eds.Resources[0]
@@ -188,12 +202,18 @@ type mesh struct {
 	wanted int
 }
 
-func newMesh(t testing.TB, address string, perConnection int) *mesh {
-	t.Helper()
+// makeMesh is newMesh, which does not run yet.
+func makeMesh(address string, perConnection int) *mesh {
 	m := &mesh{wake: make(notifier, 1)}
 	m.Pool = xdspool.New(xdspool.Config{
 		Addresses: []string{address}, ConnectRate: 1e6, Clock: wallClock{}, Notify: m.wake, StreamsPerConnection: perConnection, IstioVersion: "1.31.0",
 	})
+	return m
+}
+
+func newMesh(t testing.TB, address string, perConnection int) *mesh {
+	t.Helper()
+	m := makeMesh(address, perConnection)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- m.Run(ctx) }()
