@@ -68,7 +68,7 @@ func (b *batch) do(ctx context.Context, in Intent) error {
 		called = b.env.calls.freed
 	}
 	b.wg.Add(1)
-	b.env.submit(ctx, in, PriorityBulk, time.Time{}, called, func(r Result) {
+	b.env.submit(ctx, &in, PriorityBulk, time.Time{}, called, func(r Result) {
 		if r.Err != nil {
 			b.ended(in, r.Err)
 		}

@@ -28,7 +28,7 @@ func newHolds() *holds { return &holds{objects: map[heldObject]*hold{}, filling:
 
 // enter calls start, at once or when those ahead have left. A pod that gets its sidecar stays until leave. Every intent that
 // entered has to be given to [holds.ended].
-func (h *holds) enter(in Intent, start func()) {
+func (h *holds) enter(in *Intent, start func()) {
 	h.mu.Lock()
 	if ahead := h.ahead(in); len(ahead) > 0 {
 		left := &atomic.Int64{}
@@ -76,7 +76,8 @@ func (h *holds) plan(owner *Env, choose func() ([]Intent, error)) ([]Intent, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, in := range intents {
+	for i := range intents {
+		in := &intents[i]
 		if in.creates() && h.objects[in.held()] == nil {
 			h.objects[in.held()] = &hold{owner: owner}
 		}
@@ -86,7 +87,8 @@ func (h *holds) plan(owner *Env, choose func() ([]Intent, error)) ([]Intent, err
 
 // release gives up the reservations of creates that are not submitted after all.
 func (h *holds) release(intents []Intent) {
-	for _, in := range intents {
+	for i := range intents {
+		in := &intents[i]
 		h.mu.Lock()
 		x := h.objects[in.held()]
 		reserved := in.creates() && x != nil && x.owner != nil
@@ -113,7 +115,7 @@ func (h *holds) releaseAll(owner *Env) {
 }
 
 // ahead is what the intent has to wait for.
-func (h *holds) ahead(in Intent) (out []*hold) {
+func (h *holds) ahead(in *Intent) (out []*hold) {
 	if x := h.objects[in.held()]; x != nil && !(x.owner != nil && in.creates()) {
 		out = append(out, x)
 	}
@@ -132,7 +134,7 @@ func (h *holds) ahead(in Intent) (out []*hold) {
 }
 
 // leave lets go what waits for the intent's pod.
-func (h *holds) leave(in Intent) {
+func (h *holds) leave(in *Intent) {
 	if in.holds() {
 		h.letGo(in.held())
 	}
@@ -147,7 +149,7 @@ func (h *holds) letGo(k heldObject) {
 }
 
 // ended notes that nothing is under way any more because of the intent.
-func (h *holds) ended(in Intent) {
+func (h *holds) ended(in *Intent) {
 	if !in.fills() {
 		return
 	}
@@ -172,14 +174,14 @@ func (x *hold) goOn() {
 	}
 }
 
-func (in Intent) held() heldObject { return heldObject{in.Kind, in.Namespace, in.Name} }
+func (in *Intent) held() heldObject { return heldObject{in.Kind, in.Namespace, in.Name} }
 
-func (in Intent) creates() bool { return in.Verb == VerbCreate && in.Name != "" }
+func (in *Intent) creates() bool { return in.Verb == VerbCreate && in.Name != "" }
 
 // fills reports whether the intent makes something in a namespace.
-func (in Intent) fills() bool { return in.creates() && in.Namespace != "" }
+func (in *Intent) fills() bool { return in.creates() && in.Namespace != "" }
 
 // holds reports whether the intent's pod is away before it is written, or known only when it is.
-func (in Intent) holds() bool {
+func (in *Intent) holds() bool {
 	return in.Verb == VerbCreate && (in.Injection == InjectDirect || in.Injection == InjectWebhook)
 }

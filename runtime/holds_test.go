@@ -19,16 +19,16 @@ func TestADeleteWaitsForThePlannedCreate(t *testing.T) {
 		want []string
 	}{
 		"created": {func(h *holds, did func(string) func()) {
-			h.enter(create, did("create"))
-			h.ended(create)
+			h.enter(&create, did("create"))
+			h.ended(&create)
 		}, []string{"other", "create", "delete", "end"}},
 		"with its sidecar": {func(h *holds, did func(string) func()) {
 			injected := create
 			injected.Injection = InjectDirect
-			h.enter(injected, did("create"))
+			h.enter(&injected, did("create"))
 			did("injected")()
-			h.leave(injected)
-			h.ended(injected)
+			h.leave(&injected)
+			h.ended(&injected)
 		}, []string{"other", "create", "injected", "delete", "end"}},
 		"given up": {func(h *holds, did func(string) func()) { h.release([]Intent{create, remove}) }, []string{"other", "delete", "end"}},
 	} {
@@ -40,9 +40,9 @@ func TestADeleteWaitsForThePlannedCreate(t *testing.T) {
 			if _, err := h.plan(&Env{}, func() ([]Intent, error) { return []Intent{create}, nil }); err != nil {
 				t.Fatal(err)
 			}
-			h.enter(remove, did("delete"))
-			h.enter(end, did("end"))
-			h.enter(other, did("other"))
+			h.enter(&remove, did("delete"))
+			h.enter(&end, did("end"))
+			h.enter(&other, did("other"))
 			c.then(h, did)
 			if slices.Sort(log[len(log)-2:]); !slices.Equal(log, c.want) { // the two that waited go together
 				t.Errorf("order %q, want %q", log, c.want)
@@ -61,7 +61,7 @@ func TestReleaseLeavesWhatWasSubmitted(t *testing.T) {
 	if _, err := h.plan(&Env{}, func() ([]Intent, error) { return []Intent{create}, nil }); err != nil {
 		t.Fatal(err)
 	}
-	h.enter(create, func() {})
+	h.enter(&create, func() {})
 	h.release([]Intent{create})
 	if len(h.objects) != 1 {
 		t.Error("a pod that is with istiod was let go")
@@ -95,17 +95,17 @@ func TestANamespaceEndsBehindWhatIsMadeInIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.enter(elsewhere, did("elsewhere"))
-	h.enter(end, did("end"))
+	h.enter(&elsewhere, did("elsewhere"))
+	h.enter(&end, did("end"))
 	expect("elsewhere")
-	h.enter(made, did("namespace"))
-	h.ended(made)
+	h.enter(&made, did("namespace"))
+	h.ended(&made)
 	expect("elsewhere", "namespace")
-	h.enter(svc, did("service"))
+	h.enter(&svc, did("service"))
 	expect("elsewhere", "namespace", "service") // it is under way
-	h.ended(svc)
+	h.ended(&svc)
 	expect("elsewhere", "namespace", "service", "end")
-	h.ended(elsewhere)
+	h.ended(&elsewhere)
 	if len(h.objects)+len(h.filling) > 0 {
 		t.Errorf("held for good: %v, %v", h.objects, h.filling)
 	}
@@ -126,7 +126,7 @@ func TestAStepThatEndsGivesUpWhatItReserved(t *testing.T) {
 	}
 	var deleted []string
 	for _, name := range []string{"a", "b", "c"} {
-		h.enter(Intent{Verb: VerbDelete, Kind: "Pod", Namespace: "ns", Name: name}, func() { deleted = append(deleted, name) })
+		h.enter(&Intent{Verb: VerbDelete, Kind: "Pod", Namespace: "ns", Name: name}, func() { deleted = append(deleted, name) })
 	}
 	h.releaseAll(step)
 	if slices.Sort(deleted); !slices.Equal(deleted, []string{"a", "b"}) || len(h.objects) != 1 {

@@ -54,7 +54,7 @@ type CertificateRequest struct {
 }
 
 // does is what the intent does, in a word.
-func (in Intent) does() string {
+func (in *Intent) does() string {
 	switch {
 	case in.Verb != "":
 		return string(in.Verb)
@@ -71,10 +71,10 @@ func (in Intent) does() string {
 }
 
 // calls reports whether the run itself asks istiod for something because of the intent.
-func (in Intent) calls() bool { return in.Injection == InjectDirect || in.Certificate != nil }
+func (in *Intent) calls() bool { return in.Injection == InjectDirect || in.Certificate != nil }
 
 // about names what the intent is about: "Pod mesh-0/web-0-abcde".
-func (in Intent) about() string {
+func (in *Intent) about() string {
 	if in.Demand != nil {
 		return in.Demand.Address + " for " + in.Demand.Ztunnel
 	}

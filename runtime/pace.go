@@ -143,7 +143,7 @@ func (e *Env) chain(ctx context.Context, intents []Intent, due time.Time) {
 	var failure atomic.Pointer[error]
 	left.Store(int64(n))
 	for _, in := range intents[:n] {
-		e.submit(ctx, in, PriorityRate, due, nil, func(r Result) {
+		e.submit(ctx, &in, PriorityRate, due, nil, func(r Result) {
 			if r.Err != nil {
 				err := in.failed(r.Err)
 				failure.CompareAndSwap(nil, &err)

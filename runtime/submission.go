@@ -13,7 +13,7 @@ import (
 type submission struct {
 	env    *Env
 	ctx    context.Context // of the step: both hops happen on other goroutines than its own
-	in     Intent
+	in     *Intent
 	prio   Priority
 	due    time.Time
 	called func()       // called once when istiod has been asked, unless nil
@@ -21,8 +21,8 @@ type submission struct {
 }
 
 // submit hands one intent to istiod and the writer, with the proxy and the measurement that hang on it, and returns.
-// Writes of one object keep their order.
-func (e *Env) submit(ctx context.Context, in Intent, prio Priority, due time.Time, called func(), done func(Result)) {
+// Writes of one object keep their order. Nobody may change the intent from then on.
+func (e *Env) submit(ctx context.Context, in *Intent, prio Priority, due time.Time, called func(), done func(Result)) {
 	s := &submission{env: e, ctx: ctx, in: in, prio: prio, due: due, called: called, done: done}
 	if due.IsZero() {
 		s.due = e.Clock.Now()
@@ -207,6 +207,6 @@ func (s *submission) end(r Result) {
 	s.done(r)
 }
 
-func (in Intent) failed(err error) error {
+func (in *Intent) failed(err error) error {
 	return fmt.Errorf("%s %s: %w", in.does(), in.about(), err)
 }

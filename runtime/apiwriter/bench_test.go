@@ -1,7 +1,8 @@
 package apiwriter
 
 import (
-	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -15,7 +16,12 @@ import (
 // BenchmarkStoredPods is what one pod of a load costs the writer, with a journal and without an etcd.
 func BenchmarkStoredPods(b *testing.B) {
 	w, _ := storeWriter(b, newMemory(b), false)
-	w.journal.out = io.Discard
+	journal, err := os.Create(filepath.Join(b.TempDir(), "journal.jsonl"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer journal.Close()
+	w.journal.out = journal
 	labels := map[string]string{
 		"app": "app-0", "service.istio.io/canonical-name": "app-0", "service.istio.io/canonical-revision": "latest",
 		"security.istio.io/tlsMode": "istio",

@@ -24,6 +24,9 @@ func newBudget(qps float64, clock runtime.Clock) *budget {
 	return &budget{limiter: rate.NewLimiter(rate.Limit(qps), max(1, int(qps/10))), clock: clock}
 }
 
+// unlimited reports whether nobody has to wait.
+func (b *budget) unlimited() bool { return b.limiter == nil }
+
 // take waits for one request's share, or until ctx is done.
 func (b *budget) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil || b.limiter == nil {

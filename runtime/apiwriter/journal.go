@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"time"
@@ -25,19 +26,29 @@ type entry struct {
 	UID        string    `json:"uid,omitempty"`
 }
 
-// journal writes down what the run creates and deletes, one write call a line and before anybody is told: a killed
-// process loses nothing that it acknowledged. After a failed write it refuses everything, so that a full disk ends the
-// run instead of leaving a hole.
+// journal writes down what the run creates and deletes, before anybody is told: a killed process loses nothing that it
+// acknowledged. Lines that come while others are being written go out together, in one write call. After a failed one it
+// refuses everything, so that a full disk ends the run instead of leaving a hole.
 type journal struct {
 	clock runtime.Clock
+	out   io.Writer     // nil means no journal
+	disk  chan struct{} // full while somebody writes
+
 	mu    sync.Mutex
-	out   io.Writer // nil means no journal
-	line  []byte    // the last one, for its memory
+	page  *page  // for the next lines
+	spare []byte // of a page that is written, for its memory
 	err   error
 }
 
+// page is lines that are written together. Whoever adds the first of them writes it.
+type page struct {
+	lines   []byte
+	written chan struct{} // closed when it is; nil while nobody waits for it
+	err     error
+}
+
 func newJournal(cfg Config) *journal {
-	j := &journal{clock: cfg.Clock, out: cfg.Journal}
+	j := &journal{clock: cfg.Clock, out: cfg.Journal, disk: make(chan struct{}, 1), page: &page{}}
 	// A failure is kept, and met by the first write.
 	_ = j.write(entry{Verb: "run", Run: cfg.RunID, Scenario: cfg.Scenario})
 	return j
@@ -59,21 +70,53 @@ func (j *journal) record(verb runtime.Verb, t target, a answer) error {
 	})
 }
 
+// write returns when e is written.
 func (j *journal) write(e entry) error {
 	if j.out == nil {
 		return nil
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	if j.err != nil {
+		j.mu.Unlock()
 		return j.err
 	}
+	p, first := j.page, len(j.page.lines) == 0
 	e.Time = j.clock.Now().UTC()
-	j.line = append(e.append(j.line[:0]), '\n')
-	if _, err := j.out.Write(j.line); err != nil {
-		j.err = fmt.Errorf("write the journal: %w", err)
+	p.lines = append(e.append(p.lines), '\n')
+	if !first && p.written == nil {
+		p.written = make(chan struct{})
 	}
-	return j.err
+	j.mu.Unlock()
+	if first {
+		return j.turn(p)
+	}
+	<-p.written
+	return p.err
+}
+
+// turn writes the page p, and begins another. The answers to a load come several at a time: whoever is about to add a line,
+// too, goes first.
+func (j *journal) turn(p *page) error {
+	goruntime.Gosched()
+	j.disk <- struct{}{}
+	defer func() { <-j.disk }()
+	j.mu.Lock()
+	err := j.err // since p was begun
+	j.page, j.spare = &page{lines: j.spare}, nil
+	j.mu.Unlock()
+	if err == nil {
+		if _, err = j.out.Write(p.lines); err != nil {
+			err = fmt.Errorf("write the journal: %w", err)
+		}
+	}
+	j.mu.Lock()
+	j.err, j.spare = err, p.lines[:0]
+	j.mu.Unlock()
+	p.err = err
+	if p.written != nil {
+		close(p.written)
+	}
+	return err
 }
 
 // append writes e as encoding/json would, without its reflection: a load has a line for each pod.

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plscript/plscript/runtime"
+	"github.com/plscript/plscript/runtime/runtimetest"
 )
 
 func TestJournalComesBeforeDone(t *testing.T) {
@@ -91,5 +93,70 @@ func TestFullDiskStopsCreatesNotDeletes(t *testing.T) {
 	}
 	if w.Err() == nil || w.Close() == nil {
 		t.Error("the writer does not say that its journal failed")
+	}
+}
+
+// slowDisk lets each write through when it is told to.
+type slowDisk struct {
+	writes chan string
+	next   chan error
+}
+
+func (d *slowDisk) Write(p []byte) (int, error) {
+	d.writes <- string(p)
+	return len(p), <-d.next
+}
+
+// TestLinesGoOutTogether: those that come while others are being written, and nobody is told before.
+func TestLinesGoOutTogether(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]error{"written": nil, "not written": errors.New("no space left on device")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := &slowDisk{writes: make(chan string), next: make(chan error)}
+				j := &journal{clock: runtimetest.Clock{}, page: &page{}, disk: make(chan struct{}, 1), out: disk}
+				told := make(chan error, 10)
+				write := func(name string) {
+					go func() { told <- j.write(entry{Verb: "create", Name: name}) }()
+					synctest.Wait()
+				}
+				write("first")
+				if got := <-disk.writes; strings.Count(got, "\n") != 1 {
+					t.Errorf("the first write is %q", got)
+				}
+				for _, name := range []string{"second", "third", "fourth"} {
+					write(name)
+				}
+				if len(told) > 0 {
+					t.Fatal("somebody was told of a line that is not written")
+				}
+				disk.next <- nil
+				if err := <-told; err != nil {
+					t.Fatal(err)
+				}
+				got := <-disk.writes
+				if synctest.Wait(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "fourth") || len(told) > 0 {
+					t.Errorf("then %q is written, and %d are told before it is", got, len(told))
+				}
+				write("fifth")
+				disk.next <- fails
+				for range 3 {
+					if err := <-told; !errors.Is(err, fails) {
+						t.Errorf("told of %v, want %v", err, fails)
+					}
+				}
+				if fails != nil {
+					if err := <-told; !errors.Is(err, fails) { // and nothing more was written
+						t.Errorf("what came later was told of %v", err)
+					}
+					return
+				}
+				if got := <-disk.writes; strings.Count(got, "\n") != 1 || !strings.Contains(got, "fifth") {
+					t.Errorf("at last %q is written", got)
+				}
+				disk.next <- nil
+				<-told
+			})
+		})
 	}
 }

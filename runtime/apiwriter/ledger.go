@@ -9,29 +9,34 @@ import (
 	"github.com/plscript/plscript/runtime"
 )
 
-// owned is what the writer remembers of an object that this run created.
+// owned is what the writer remembers of an object that this run created. There is one for each pod of the mesh.
 type owned struct {
 	uid     types.UID
 	version string // the last resourceVersion that an answer carried
-	measure string // the measure that counts it, or ""
+	counted bool   // in the measure of its kind
 }
+
+// shelf names the objects of one kind.
+type shelf struct{ group, kind string }
 
 // ledger remembers the objects that this run created and has not deleted. It makes a later write one request, bound
 // to the very object (uid), and gives the created counts.
 type ledger struct {
 	mu     sync.Mutex
-	byNS   map[string]map[objectID]owned // cluster-scoped objects under ""
-	counts map[string]int64              // by measure
+	byNS   map[string]map[shelf]map[string]owned // by namespace ("" for what is in none), kind and name
+	counts map[string]int64                      // by measure
 }
 
 func newLedger() *ledger {
-	return &ledger{byNS: map[string]map[objectID]owned{}, counts: map[string]int64{}}
+	return &ledger{byNS: map[string]map[shelf]map[string]owned{}, counts: map[string]int64{}}
 }
+
+func (id objectID) shelf() shelf { return shelf{id.group, id.kind} }
 
 func (l *ledger) lookup(id objectID) (owned, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o, ok := l.byNS[id.namespace][id]
+	o, ok := l.byNS[id.namespace][id.shelf()][id.name]
 	return o, ok
 }
 
@@ -44,67 +49,77 @@ func (l *ledger) record(verb runtime.Verb, id objectID, a answer) {
 		l.forget(id)
 	case runtime.VerbCreate:
 		l.forget(id) // a retried create must not count twice
-		in := l.byNS[id.namespace]
-		if in == nil {
-			in = map[objectID]owned{}
-			l.byNS[id.namespace] = in
-		}
-		o := owned{uid: a.object.GetUID(), version: a.object.GetResourceVersion(), measure: measureOf(id, a.object)}
-		in[id] = o
-		l.count(o, 1)
+		o := owned{uid: a.object.GetUID(), version: a.object.GetResourceVersion(), counted: counts(id, a.object)}
+		l.in(id)[id.name] = o
+		l.count(id.kind, o, 1)
 	case runtime.VerbUpdate, runtime.VerbStatus:
-		if o, ok := l.byNS[id.namespace][id]; ok && o.uid == a.object.GetUID() {
+		in := l.byNS[id.namespace][id.shelf()]
+		if o, ok := in[id.name]; ok && o.uid == a.object.GetUID() {
 			o.version = a.object.GetResourceVersion()
-			l.byNS[id.namespace][id] = o
+			in[id.name] = o
 		}
 	}
+}
+
+// in finds the place of an object like id, or makes one.
+func (l *ledger) in(id objectID) map[string]owned {
+	ns := l.byNS[id.namespace]
+	if ns == nil {
+		ns = map[shelf]map[string]owned{}
+		l.byNS[id.namespace] = ns
+	}
+	in := ns[id.shelf()]
+	if in == nil {
+		in = map[string]owned{}
+		ns[id.shelf()] = in
+	}
+	return in
 }
 
 // forget drops id; a Namespace takes along what is in it, since nobody deletes that one by one.
 func (l *ledger) forget(id objectID) {
 	if id.kind == "Namespace" && id.group == "" {
-		for _, o := range l.byNS[id.name] {
-			l.count(o, -1)
+		for of, in := range l.byNS[id.name] {
+			for _, o := range in {
+				l.count(of.kind, o, -1)
+			}
 		}
 		delete(l.byNS, id.name)
 	}
-	in := l.byNS[id.namespace]
-	if o, ok := in[id]; ok {
-		l.count(o, -1)
-		delete(in, id)
+	in := l.byNS[id.namespace][id.shelf()]
+	if o, ok := in[id.name]; ok {
+		l.count(id.kind, o, -1)
+		delete(in, id.name)
 	}
 }
 
-func (l *ledger) count(o owned, by int64) {
-	if o.measure != "" {
-		l.counts[o.measure] += by
+func (l *ledger) count(kind string, o owned, by int64) {
+	if o.counted {
+		l.counts[measures[kind]] += by
 	}
 }
 
 func (l *ledger) read(r runtime.Readings) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range []string{"namespaces.created", "services.created", "nodes.created", "pods.created"} {
+	for _, m := range measures {
 		r[m] = l.counts[m]
 	}
 }
 
-// measureOf is the measure that counts objects like obj.
-func measureOf(id objectID, obj runtime.Object) string {
-	if id.group != "" {
-		return ""
+// measures count the objects of a kind of the core group.
+var measures = map[string]string{
+	"Namespace": "namespaces.created", "Service": "services.created", "Node": "nodes.created", "Pod": "pods.created",
+}
+
+// counts reports whether obj counts in the measure of its kind.
+func counts(id objectID, obj runtime.Object) bool {
+	if id.group != "" || measures[id.kind] == "" {
+		return false
 	}
-	switch id.kind {
-	case "Namespace":
-		return "namespaces.created"
-	case "Service":
-		return "services.created"
-	case "Node":
-		return "nodes.created"
-	case "Pod":
-		if _, ok := obj.(*corev1.Pod); ok && obj.GetLabels()[runtime.LabelRole] != runtime.RoleNodeAgent {
-			return "pods.created"
-		}
+	if id.kind != "Pod" {
+		return true
 	}
-	return ""
+	_, ok := obj.(*corev1.Pod)
+	return ok && obj.GetLabels()[runtime.LabelRole] != runtime.RoleNodeAgent
 }

@@ -24,10 +24,10 @@ const (
 
 // job is one submitted write on its way to its fate.
 type job struct {
-	op     runtime.Op
-	target target
-	ctx    context.Context // the submitter's, cancelled too when the writer closes
-	cancel context.CancelCauseFunc
+	op      runtime.Op
+	target  target
+	ctx     context.Context // the submitter's
+	account *series
 
 	lane     *lane
 	state    jobState
@@ -201,7 +201,7 @@ func (q *queue) release(j *job) {
 	q.list(l)
 }
 
-// close refuses further jobs, takes those that wait out of the queue and cancels those that have been started.
+// close refuses further jobs, and takes those that wait out of the queue.
 func (q *queue) close() (waitingJobs []*job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -210,7 +210,6 @@ func (q *queue) close() (waitingJobs []*job) {
 		kept := l.jobs[:0:0]
 		for _, j := range l.jobs {
 			if j.state != waiting {
-				j.cancel(ErrClosed)
 				kept = append(kept, j)
 				continue
 			}

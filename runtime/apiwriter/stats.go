@@ -51,6 +51,7 @@ func (w *Writer) Read(r runtime.Readings) {
 	w.ledger.read(r)
 }
 
+// series is the account of one kind and verb. It is guarded by the recorder's mutex.
 type series struct {
 	row     Row
 	latency *hdrhistogram.Histogram
@@ -60,64 +61,76 @@ func newSeries(row Row) *series {
 	return &series{row: row, latency: hdrhistogram.New(1, latencyMax, latencyDigits)}
 }
 
+// account names a series.
+type account struct {
+	group, kind string
+	verb        runtime.Verb
+}
+
 // recorder counts each event in the series of its kind and verb and in the total.
 type recorder struct {
 	mu     sync.Mutex
-	series map[Row]*series // keyed by group, kind and verb alone
+	series map[account]*series
 	total  *series
 }
 
 func newRecorder() *recorder {
-	return &recorder{series: map[Row]*series{}, total: newSeries(Row{})}
+	return &recorder{series: map[account]*series{}, total: newSeries(Row{})}
 }
 
-// request counts one attempt, the nth of its write.
-func (r *recorder) request(t target, verb runtime.Verb, nth int, err error) {
-	r.add(t, verb, func(s *series) {
-		s.row.Requests++
-		if nth > 1 {
-			s.row.Retries++
-		}
-		if err != nil && apierrors.IsTooManyRequests(err) { // which allocates before it sees that there is none
-			s.row.Throttled++
-		}
-	})
-}
-
-// stored counts a write that went past the api-server.
-func (r *recorder) stored(t target, verb runtime.Verb) {
-	r.add(t, verb, func(s *series) { s.row.Stored++ })
-}
-
-// fate counts the end of one write.
-func (r *recorder) fate(t target, verb runtime.Verb, res runtime.Result) {
-	r.add(t, verb, func(s *series) {
-		switch res.Fate {
-		case runtime.FateDone:
-			s.row.Done++
-			// A latency above the range is still the slowest.
-			_ = s.latency.RecordValue(min(latencyMax, max(1, res.Latency.Microseconds())))
-		case runtime.FateSuperseded:
-			s.row.Superseded++
-		case runtime.FateFailed:
-			s.row.Failed++
-		case runtime.FateDropped:
-			s.row.Dropped++
-		}
-	})
-}
-
-func (r *recorder) add(t target, verb runtime.Verb, count func(*series)) {
-	key := Row{Group: t.id.group, Kind: t.id.kind, Verb: verb}
+// of finds the series that a write counts in.
+func (r *recorder) of(t target, verb runtime.Verb) *series {
+	key := account{t.id.group, t.id.kind, verb}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.series[key]
 	if s == nil {
-		s = newSeries(key)
+		s = newSeries(Row{Group: key.group, Kind: key.kind, Verb: verb})
 		r.series[key] = s
 	}
-	count(s)
-	count(r.total)
+	return s
+}
+
+// request counts one attempt, the nth of its write; stored says that it went past the api-server.
+func (r *recorder) request(s *series, nth int, stored bool, err error) {
+	throttled := err != nil && apierrors.IsTooManyRequests(err) // which allocates before it sees that there is none
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, row := range [...]*Row{&s.row, &r.total.row} {
+		row.Requests++
+		if nth > 1 {
+			row.Retries++
+		}
+		if throttled {
+			row.Throttled++
+		}
+		if stored {
+			row.Stored++
+		}
+	}
+}
+
+// fate counts the end of one write.
+func (r *recorder) fate(s *series, res runtime.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.end(res)
+	r.total.end(res)
+}
+
+func (s *series) end(res runtime.Result) {
+	switch res.Fate {
+	case runtime.FateDone:
+		s.row.Done++
+		// A latency above the range is still the slowest.
+		_ = s.latency.RecordValue(min(latencyMax, max(1, res.Latency.Microseconds())))
+	case runtime.FateSuperseded:
+		s.row.Superseded++
+	case runtime.FateFailed:
+		s.row.Failed++
+	case runtime.FateDropped:
+		s.row.Dropped++
+	}
 }
 
 func (r *recorder) read() Stats {

@@ -26,6 +26,7 @@ type Writer struct {
 	journal *journal
 	stats   *recorder
 	loads   *loads
+	terms   *terms
 	jitter  func() float64
 
 	turn   chan struct{} // full while a worker takes the next job
@@ -75,6 +76,7 @@ func start(cfg Config, b backend, budget *budget, ledger *ledger) *Writer {
 		queue:   newQueue(cfg.MaxPending),
 		journal: newJournal(cfg),
 		stats:   newRecorder(),
+		terms:   newTerms(),
 		jitter:  lockedJitter(cfg.Rand),
 		bulk:    make(chan struct{}, cfg.Concurrency*bulkAhead),
 		closed:  make(chan struct{}),
@@ -92,8 +94,7 @@ func start(cfg Config, b backend, budget *budget, ledger *ledger) *Writer {
 // submit them. An error means that op was not queued; op.Done hears of it too.
 func (w *Writer) Submit(ctx context.Context, op runtime.Op) error {
 	target, err := prepare(&op, w.cfg.RunID)
-	j := &job{op: op, target: target}
-	j.ctx, j.cancel = context.WithCancelCause(ctx)
+	j := &job{op: op, target: target, ctx: ctx, account: w.stats.of(target, op.Verb)}
 	switch {
 	case err != nil:
 	case op.Priority == runtime.PriorityBulk:
@@ -128,6 +129,7 @@ func (w *Writer) Close() error {
 			w.wg.Go(func() { w.end(j, runtime.Result{Fate: runtime.FateFailed, Err: ErrClosed}) })
 		}
 		close(w.closed)
+		w.terms.close()
 	})
 	w.wg.Wait()
 	if w.release != nil {
@@ -178,13 +180,30 @@ func (w *Writer) take() *job {
 		w.supersede(superseded)
 		if j != nil {
 			// A job that is cancelled while it waits is seen to by attempt.
-			_ = w.budget.take(j.ctx)
+			_ = w.afford(j)
 			return j
 		}
 		if !w.await(wait, held) {
 			return nil
 		}
 	}
+}
+
+// afford waits for the share of j.
+func (w *Writer) afford(j *job) error {
+	if w.budget.unlimited() {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(j.ctx)
+	defer cancel(nil)
+	w.wg.Go(func() {
+		select {
+		case <-w.closed:
+			cancel(ErrClosed)
+		case <-ctx.Done():
+		}
+	})
+	return w.budget.take(ctx)
 }
 
 // await waits until there may be something to do, if held no longer than that; false means that the writer is closed.
@@ -206,8 +225,8 @@ func (w *Writer) await(wait time.Duration, held bool) bool {
 
 // attempt sends one request for j (and what it needs to read first), then ends j or parks it until the next attempt.
 func (w *Writer) attempt(j *job) {
-	if j.ctx.Err() != nil {
-		w.fail(j, ended(j.ctx))
+	if err := w.over(j); err != nil {
+		w.fail(j, err)
 		return
 	}
 	if err := w.journal.failure(); err != nil && j.op.Verb != runtime.VerbDelete && j.op.Verb != runtime.VerbFinalize {
@@ -220,18 +239,18 @@ func (w *Writer) attempt(j *job) {
 	}
 	j.attempts++
 	w.inflight.Add(1)
-	ctx, cancel := context.WithTimeout(j.ctx, attemptTimeout)
-	answer, err := w.backend.send(ctx, request{op: j.op, target: j.target, reread: j.reread})
-	cancel()
+	t := w.terms.enter(j.ctx, begin)
+	answer, err := w.backend.send(t.ctx, request{op: j.op, target: j.target, reread: j.reread})
+	w.terms.leave(t)
 	w.inflight.Add(-1)
 	latency := w.cfg.Clock.Now().Sub(begin)
-	w.stats.request(j.target, j.op.Verb, j.attempts, err)
+	w.stats.request(j.account, j.attempts, err == nil && answer.stored, err)
 	if err == nil {
 		w.settle(j, runtime.Result{Object: answer.object, Fate: runtime.FateDone, Attempts: j.attempts, Latency: latency}, answer)
 		return
 	}
-	if j.ctx.Err() != nil {
-		w.fail(j, ended(j.ctx))
+	if over := w.over(j); over != nil {
+		w.fail(j, over)
 		return
 	}
 	v := judge(j.op, j.attempts, begin.Sub(j.first)+latency, err, w.jitter)
@@ -252,9 +271,6 @@ func (w *Writer) attempt(j *job) {
 // reported as failed, although the object exists: the run must not go on without a record of what it owns. A delete
 // that is missing there does no harm.
 func (w *Writer) settle(j *job, res runtime.Result, a answer) {
-	if a.stored {
-		w.stats.stored(j.target, j.op.Verb)
-	}
 	w.ledger.record(j.op.Verb, j.target.id, a)
 	if err := w.journal.record(j.op.Verb, j.target, a); err != nil && j.op.Verb == runtime.VerbCreate {
 		w.cfg.Log.Error("the journal cannot be written", "err", err)
@@ -277,7 +293,9 @@ func (w *Writer) park(j *job, d time.Duration) {
 			}
 			w.fail(j, ErrClosed)
 		case <-j.ctx.Done():
-			w.fail(j, ended(j.ctx))
+			w.fail(j, j.ctx.Err())
+		case <-w.closed:
+			w.fail(j, ErrClosed)
 		}
 	})
 }
@@ -295,8 +313,7 @@ func (w *Writer) finish(j *job, res runtime.Result) {
 
 // end gives j its one fate.
 func (w *Writer) end(j *job, res runtime.Result) {
-	j.cancel(nil)
-	w.stats.fate(j.target, j.op.Verb, res)
+	w.stats.fate(j.account, res)
 	if j.slot {
 		<-w.bulk
 		w.loads.end(j.target.id.namespace, res.Object)
@@ -327,10 +344,15 @@ func (w *Writer) aside(f func()) {
 	w.wg.Go(f)
 }
 
-// ended is why the writer gave up on a write whose context is done.
-func ended(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), ErrClosed) {
-		return ErrClosed
+// over is why j is not to be tried any more: its submitter has gone, or the writer is closed; nil if it is.
+func (w *Writer) over(j *job) error {
+	if err := j.ctx.Err(); err != nil {
+		return err
 	}
-	return ctx.Err()
+	select {
+	case <-w.closed:
+		return ErrClosed
+	default:
+		return nil
+	}
 }

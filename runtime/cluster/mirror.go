@@ -18,6 +18,7 @@ type identity struct {
 type mirror[T metav1.Object] struct {
 	seen   func(T)
 	gone   func(identity)
+	done   func(T) // told when nobody needs an object of an event any more; may be nil
 	known  map[types.NamespacedName]types.UID
 	synced chan struct{} // closed after the first list
 	listed bool
@@ -40,6 +41,7 @@ func (m *mirror[T]) Add(obj any) error {
 	}
 	m.known[key] = o.GetUID()
 	m.seen(o)
+	m.used(o)
 	return nil
 }
 
@@ -55,7 +57,15 @@ func (m *mirror[T]) Delete(obj any) error {
 	key := keyOf(o)
 	delete(m.known, key)
 	m.gone(identity{key.Namespace, key.Name, o.GetUID()})
+	m.used(o)
 	return nil
+}
+
+// used ends the use of an object that came by itself; those of a list are one piece of memory.
+func (m *mirror[T]) used(o T) {
+	if m.done != nil {
+		m.done(o)
+	}
 }
 
 // Replace implements [cache.ReflectorStore]: what is not in the list any more is gone, before anything that is new is seen.

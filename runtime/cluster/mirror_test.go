@@ -101,18 +101,20 @@ func (f *flakyPods) Watch(context.Context, metav1.ListOptions) (apiwatch.Interfa
 	return w, nil
 }
 
-// TestWatchesAreTakenUpAgain: a list that fails is tried again, ever later; a version that is too old makes another list.
+// TestWatchesAreTakenUpAgain: a list that fails is tried again, ever later; a version that is too old makes another list. Of
+// what was seen only the object of an event is done with.
 func TestWatchesAreTakenUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		api := &flakyPods{fail: 3, pods: []corev1.Pod{*podOf("a", "1"), *podOf("b", "1")}}
 		c := &Cluster{client: fake.NewClientset(), cfg: Config{Clock: runtimetest.Clock{}, Log: slog.New(slog.DiscardHandler)}}
 		var wg sync.WaitGroup
-		var told []string
+		var told, done []string
 		began := time.Now()
 		synced := watchKind(ctx, c, &wg, api,
 			func(_ context.Context, p *corev1.Pod) { told = append(told, "+"+p.Name) },
-			func(_ context.Context, id identity) { told = append(told, "-"+id.name) })
+			func(_ context.Context, id identity) { told = append(told, "-"+id.name) },
+			func(p *corev1.Pod) { done = append(done, p.Name) })
 		<-synced
 		if d := time.Since(began); d != 7*time.Second {
 			t.Errorf("synced after %v of waiting, want 1 + 2 + 4 s", d)
@@ -132,6 +134,9 @@ func TestWatchesAreTakenUpAgain(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
+		if d := cmp.Diff([]string{"c"}, done); d != "" {
+			t.Errorf("done with: %s", d)
+		}
 		if api.lists != 5 {
 			t.Errorf("%d lists, want 5", api.lists)
 		}

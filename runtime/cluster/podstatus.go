@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -107,42 +108,61 @@ var runningConditions = []corev1.PodConditionType{
 	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
 }
 
+// start is what the statuses of all pods that begin to run at one time have in common.
+type start struct {
+	at         metav1.Time
+	conditions []corev1.PodCondition
+	running    corev1.ContainerStateRunning
+}
+
+// lastStart is the latest: a load starts thousands of pods in a second, and the parts of a status that they share are
+// half of its memory.
+var lastStart atomic.Pointer[start]
+
+// startAt is the start at that time, of which nothing may be changed.
+func startAt(at metav1.Time) *start {
+	if s := lastStart.Load(); s != nil && s.at == at {
+		return s
+	}
+	s := &start{at: at, conditions: make([]corev1.PodCondition, len(runningConditions)), running: corev1.ContainerStateRunning{StartedAt: at}}
+	for i, t := range runningConditions {
+		s.conditions[i] = corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: at}
+	}
+	lastStart.Store(s)
+	return s
+}
+
 // runningStatus is the status of a pod all of whose containers are ready, as a kubelet writes it. It keeps what the
-// api-server has set (the QoS class).
+// api-server has set (the QoS class). It is to be read only: pods that start at one time share parts of it.
 func runningStatus(p *corev1.Pod, hostIP, ip string, now metav1.Time) corev1.PodStatus {
-	var st corev1.PodStatus
-	p.Status.DeepCopyInto(&st)
+	st, begun := p.Status, startAt(now)
 	st.Phase = corev1.PodRunning
-	st.StartTime = &now
+	st.StartTime = &begun.at
 	st.PodIP, st.PodIPs = ip, []corev1.PodIP{{IP: ip}}
 	if hostIP != "" {
 		st.HostIP, st.HostIPs = hostIP, []corev1.HostIP{{IP: hostIP}}
 	}
-	st.Conditions = make([]corev1.PodCondition, len(runningConditions))
-	for i, t := range runningConditions {
-		st.Conditions[i] = corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: now}
-	}
+	st.Conditions = slices.Clip(begun.conditions)
 	st.InitContainerStatuses, st.ContainerStatuses = nil, make([]corev1.ContainerStatus, 0, len(p.Spec.Containers))
 	for i := range p.Spec.InitContainers {
 		ct := &p.Spec.InitContainers[i]
 		if ct.RestartPolicy != nil && *ct.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			st.InitContainerStatuses = append(st.InitContainerStatuses, runningContainer(p, ct, now)) // a native sidecar
+			st.InitContainerStatuses = append(st.InitContainerStatuses, runningContainer(p, ct, begun)) // a native sidecar
 			continue
 		}
 		st.InitContainerStatuses = append(st.InitContainerStatuses, completedContainer(p, ct, now))
 	}
 	for i := range p.Spec.Containers {
-		st.ContainerStatuses = append(st.ContainerStatuses, runningContainer(p, &p.Spec.Containers[i], now))
+		st.ContainerStatuses = append(st.ContainerStatuses, runningContainer(p, &p.Spec.Containers[i], begun))
 	}
 	return st
 }
 
-func runningContainer(p *corev1.Pod, ct *corev1.Container, now metav1.Time) corev1.ContainerStatus {
-	started := true
+func runningContainer(p *corev1.Pod, ct *corev1.Container, begun *start) corev1.ContainerStatus {
 	return corev1.ContainerStatus{
 		Name: ct.Name, Image: ct.Image, ImageID: ct.Image, ContainerID: containerID(p, ct),
-		Ready: true, Started: &started,
-		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
+		Ready: true, Started: &yes,
+		State: corev1.ContainerState{Running: &begun.running},
 	}
 }
 

@@ -21,14 +21,14 @@ import (
 func (c *Cluster) watch(ctx context.Context, wg *sync.WaitGroup) []<-chan struct{} {
 	core, all := c.client.CoreV1(), metav1.NamespaceAll
 	synced := []<-chan struct{}{
-		watchKind(ctx, c, wg, core.Namespaces(), c.namespaceSeen, c.namespaceGone),
-		watchKind(ctx, c, wg, core.Services(all), c.serviceSeen, c.serviceGone),
-		watchKind(ctx, c, wg, c.client.DiscoveryV1().EndpointSlices(all), c.sliceSeen, c.sliceGone),
+		watchKind(ctx, c, wg, core.Namespaces(), c.namespaceSeen, c.namespaceGone, nil),
+		watchKind(ctx, c, wg, core.Services(all), c.serviceSeen, c.serviceGone, nil),
+		watchKind(ctx, c, wg, c.client.DiscoveryV1().EndpointSlices(all), c.sliceSeen, c.sliceGone, nil),
 	}
 	if c.phantoms == nil {
 		synced = append(synced,
-			watchKind(ctx, c, wg, core.Nodes(), c.nodeSeen, c.nodeGone),
-			watchKind(ctx, c, wg, c.podsClient, c.podSeen, c.podGone))
+			watchKind(ctx, c, wg, core.Nodes(), c.nodeSeen, c.nodeGone, nil),
+			watchKind(ctx, c, wg, c.podsClient, c.podSeen, c.podGone, skim.Free))
 	}
 	return synced
 }
@@ -40,11 +40,13 @@ type kindClient[L k8sruntime.Object] interface {
 }
 
 // watchKind has seen called with every object of a kind as the api-server shows it, and gone with those that it does not
-// have any more, until ctx is done: one call at a time, on the way from the watch's connection, so that nothing queues up.
+// have any more, until ctx is done: one call at a time, on the way from the watch's connection, so that nothing queues up. done,
+// unless it is nil, is called with the object of an event after that.
 func watchKind[T metav1.Object, L k8sruntime.Object](ctx context.Context, c *Cluster, wg *sync.WaitGroup,
-	client kindClient[L], seen func(context.Context, T), gone func(context.Context, identity),
+	client kindClient[L], seen func(context.Context, T), gone func(context.Context, identity), done func(T),
 ) <-chan struct{} {
 	m := newMirror(func(o T) { seen(ctx, o) }, func(id identity) { gone(ctx, id) })
+	m.done = done
 	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (k8sruntime.Object, error) {
 			return client.List(ctx, opts)

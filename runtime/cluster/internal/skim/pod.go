@@ -64,6 +64,9 @@ var (
 	listHead  = &message{fields: []*message{listMetadata: whole}}
 )
 
+// isPending reports whether a pod in that phase is still to be started.
+func isPending(phase corev1.PodPhase) bool { return phase == "" || phase == corev1.PodPending }
+
 func isReady(condition []byte) bool {
 	return string(find(condition, conditionType)) == string(corev1.PodReady)
 }
@@ -80,7 +83,7 @@ func (d *pods) decode(in []byte, p *corev1.Pod) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	keep := started
-	if phase := find(in, podStatus, statusPhase); len(phase) == 0 || string(phase) == string(corev1.PodPending) {
+	if isPending(corev1.PodPhase(find(in, podStatus, statusPhase))) {
 		keep = pending
 	}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,20 @@ func (d *events) Decode(data []byte, defaults *schema.GroupVersionKind, into run
 	return event, defaults, nil
 }
 
+// free are pods that nobody uses any more, all of them empty. The Go type of a pod is a kilobyte, nearly all of it of what
+// is not in use: without them it would be most of what a watch of a large mesh allocates.
+var free = sync.Pool{New: func() any { return &corev1.Pod{} }}
+
+// Free has the memory of a pod that came with an event used for another; the caller must not look at it again. What the pod
+// refers to, its strings and labels, may be kept. A pod that is still to be started is left alone: all of it may be kept.
+func Free(p *corev1.Pod) {
+	if isPending(p.Status.Phase) {
+		return
+	}
+	*p = corev1.Pod{}
+	free.Put(p)
+}
+
 // objects decodes what is in the events, and lists.
 type objects struct {
 	runtime.Serializer
@@ -78,7 +93,7 @@ func (d *objects) Decode(data []byte, defaults *schema.GroupVersionKind, into ru
 	kind, raw := open(data)
 	switch list, ok := into.(*corev1.PodList); {
 	case into == nil && kind == podKind:
-		p := &corev1.Pod{}
+		p := free.Get().(*corev1.Pod)
 		return p, &kind, d.pods.decode(raw, p)
 	case ok && kind == podListKind:
 		return list, &kind, d.pods.decodeList(raw, list)

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,10 +172,50 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := info.Serializer.Decode(raw, nil, nil); err != nil {
+				obj, _, err := info.Serializer.Decode(raw, nil, nil)
+				if err != nil {
 					b.Fatal(err)
+				}
+				if name == "skimmed" {
+					Free(obj.(*corev1.Pod))
 				}
 			}
 		})
+	}
+}
+
+// TestFreedPodsLeaveNothing: a pod that is decoded into the memory of another has nothing of it, and one that is still to be
+// started is not given away.
+func TestFreedPodsLeaveNothing(t *testing.T) {
+	d := &pods{labels: labelSets{most: maxLabelSets}}
+	s := &objects{pods: d}
+	decode := func(p *corev1.Pod) *corev1.Pod {
+		t.Helper()
+		p.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
+		obj, _, err := s.Decode(encode(t, p), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return obj.(*corev1.Pod)
+	}
+	f := filler{rand.New(rand.NewPCG(1, 2)), 6}
+	for i := range 50 {
+		rich := f.pod(i)
+		rich.Status.Phase = corev1.PodRunning
+		first := decode(rich)
+		labels := first.Labels
+		Free(first)
+		bare := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "bare"}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+		next := decode(bare)
+		if diff := cmp.Diff(inUse(bare), next, relevant); diff != "" {
+			t.Fatalf("after a pod that was freed (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(rich.Labels, labels, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("labels that were kept (-want +got):\n%s", diff)
+		}
+		Free(next)
+		if next.Name != "bare" {
+			t.Fatal("a pod that is still to be started was given away")
+		}
 	}
 }
