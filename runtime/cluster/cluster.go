@@ -70,6 +70,7 @@ type Cluster struct {
 	dirty      *wakeList[*service]
 	chores     *wakeList[chore]
 	times      *timetable
+	writes     *underway
 }
 
 // New returns a cluster that does nothing before [Cluster.Run].
@@ -105,6 +106,7 @@ func newCluster(cfg Config, client kubernetes.Interface, pods kindClient[*corev1
 		dirty:  newWakeList[*service](),
 		chores: newWakeList[chore](),
 		times:  newTimetable(),
+		writes: newUnderway(),
 	}
 	if cfg.Phantoms {
 		c.phantoms = newPhantoms(c, cfg.Writer)
@@ -116,9 +118,11 @@ func newCluster(cfg Config, client kubernetes.Interface, pods kindClient[*corev1
 // Writer is what the run has to write through: the one of the configuration, but for phantoms.
 func (c *Cluster) Writer() runtime.Writer { return c.cfg.Writer }
 
-// Run watches the api-server and does the cluster's work until ctx is done; it then returns nil, and none of its
-// goroutines is left. It must be called once.
+// Run watches the api-server and does the cluster's work until ctx is done; it then returns nil, when the writes that are
+// under way have ended or lingerFor is over, and none of its goroutines is left. It must be called once.
 func (c *Cluster) Run(ctx context.Context) error {
+	defer c.writes.begin(ctx)()
+	defer c.writes.linger(c.cfg.Clock)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -168,7 +172,7 @@ func (e *effects) call(f func()) { e.calls = append(e.calls, f) }
 
 // change runs f on the state and then carries out what it asks for, all in the order of the changes: nobody hears that
 // a pod runs after hearing that it is gone. Control writes never block. Done of an op hears of errors of Submit.
-func (c *Cluster) change(ctx context.Context, f func(e *effects)) {
+func (c *Cluster) change(f func(e *effects)) {
 	var e effects
 	c.turn.Lock()
 	defer c.turn.Unlock()
@@ -180,7 +184,8 @@ func (c *Cluster) change(ctx context.Context, f func(e *effects)) {
 	}
 	for _, op := range e.ops {
 		op.Priority = runtime.PriorityControl
-		_ = c.cfg.Writer.Submit(ctx, op)
+		c.writes.follow(&op)
+		_ = c.cfg.Writer.Submit(c.writes.ctx, op)
 	}
 	if c.cfg.Notify != nil {
 		c.cfg.Notify.Notify()

@@ -41,7 +41,7 @@ func (c *Cluster) flap(ctx context.Context, p *pod, ready bool) {
 		return
 	}
 	setReady(live, ready, "ContainersNotReady", "a readiness probe fails", metav1.NewTime(c.cfg.Clock.Now()))
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: live, Done: func(res runtime.Result) {
 			c.failed(ctx, "the status of a pod", live, res) // the next flap puts it right
 			c.flapIn(next, p, !ready)

@@ -14,7 +14,7 @@ import (
 
 // podSeen is a pod as the api-server shows it now.
 func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		ns := c.state.namespace(obj.Namespace)
 		p := ns.pods[obj.Name]
 		first := p == nil
@@ -32,7 +32,7 @@ func (c *Cluster) podSeen(ctx context.Context, obj *corev1.Pod) {
 
 // podGone is a pod that the api-server does not have any more.
 func (c *Cluster) podGone(ctx context.Context, id identity) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		if p := c.state.namespace(id.namespace).pods[id.name]; p != nil && p.uid == id.uid {
 			c.forgetPod(p, e)
 		}
@@ -191,10 +191,10 @@ func (c *Cluster) starting(p *pod) bool {
 
 // revisitLater tries again what failed for the pod.
 func (c *Cluster) revisitLater(ctx context.Context, p *pod) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		p.failures++
 		c.later(p.failures, func(ctx context.Context) {
-			c.change(ctx, func(*effects) { p.writing, p.deleting = false, false })
+			c.change(func(*effects) { p.writing, p.deleting = false, false })
 			c.revisit(ctx, p)
 		})
 	})
@@ -202,7 +202,7 @@ func (c *Cluster) revisitLater(ctx context.Context, p *pod) {
 
 // revisit looks at a pod again that was seen before.
 func (c *Cluster) revisit(ctx context.Context, p *pod) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		if c.state.has(p) {
 			c.runPod(ctx, p, e)
 		}
@@ -212,7 +212,7 @@ func (c *Cluster) revisit(ctx context.Context, p *pod) {
 // nodeSeen is a Node as the api-server shows it now. Pods may have been seen before it.
 func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
 	var waiting []*pod
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		n := c.state.node(obj.Name)
 		_, marked := obj.Labels[runtime.LabelClass]
 		cidr, _ := netip.ParsePrefix(obj.Spec.PodCIDR) // without a range, only planned addresses
@@ -242,7 +242,7 @@ func (c *Cluster) nodeSeen(ctx context.Context, obj *corev1.Node) {
 }
 
 func (c *Cluster) nodeGone(ctx context.Context, id identity) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		n := c.state.node(id.name)
 		n.own = false
 		c.endLease(n, e)

@@ -71,11 +71,11 @@ func renewed(before *coordinationv1.Lease, owner metav1.OwnerReference, verb run
 }
 
 func (c *Cluster) writeLease(ctx context.Context, n *node, verb runtime.Verb, lease *coordinationv1.Lease) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		n.renews = true
 		e.submit(runtime.Op{Verb: verb, Object: lease, Setup: true, Done: func(res runtime.Result) {
 			c.failed(ctx, "the renewal of a node's lease", lease, res) // the next renewal is its retry
-			c.change(ctx, func(e *effects) {
+			c.change(func(e *effects) {
 				n.renews, n.lease = false, nil // unless it was written, it is read before the next renewal
 				if l, ok := res.Object.(*coordinationv1.Lease); ok {
 					n.lease = l

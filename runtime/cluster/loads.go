@@ -35,7 +35,7 @@ func (c *Cluster) held(ns *namespace, s *service) bool {
 
 // loaded has the slices written that were held, as soon as all pods of the load have been seen.
 func (c *Cluster) loaded(ctx context.Context, namespace string, pods int) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(namespace)
 		ns.owed += pods
 		if ns.owed <= 0 {
@@ -45,7 +45,7 @@ func (c *Cluster) loaded(ctx context.Context, namespace string, pods int) {
 		ns.loads++
 		load := ns.loads
 		c.times.add(c.cfg.Clock.Now().Add(catchUp), func(ctx context.Context) {
-			c.change(ctx, func(*effects) {
+			c.change(func(*effects) {
 				if ns.owed > 0 && ns.loads == load {
 					c.letGo(ns)
 				}

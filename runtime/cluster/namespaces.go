@@ -16,7 +16,7 @@ const defaultAccount = "default"
 
 // namespaceSeen is a Namespace as the api-server shows it now. Services may have been seen before it.
 func (c *Cluster) namespaceSeen(ctx context.Context, obj *corev1.Namespace) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(obj.Name)
 		before := *ns
 		ns.uid, ns.own, ns.terminating = obj.UID, c.isOwn(obj.Labels), obj.DeletionTimestamp != nil
@@ -37,7 +37,7 @@ func (c *Cluster) namespaceSeen(ctx context.Context, obj *corev1.Namespace) {
 
 // namespaceGone forgets the Namespace. What was in it has been seen to go, or will be.
 func (c *Cluster) namespaceGone(ctx context.Context, id identity) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(id.name)
 		if ns.uid != id.uid {
 			return
@@ -64,7 +64,7 @@ func (c *Cluster) ensureAccount(ctx context.Context, namespace string, try int) 
 		c.later(try, func(ctx context.Context) { c.ensureAccount(ctx, namespace, try+1) })
 		return
 	}
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		e.submit(runtime.Op{Verb: runtime.VerbCreate, Setup: true, Object: &corev1.ServiceAccount{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: defaultAccount},
 		}})
@@ -92,7 +92,7 @@ func (c *Cluster) endNamespace(ctx context.Context, obj *corev1.Namespace, try i
 		}
 		return
 	}
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		e.submit(runtime.Op{Verb: runtime.VerbFinalize, Object: obj.DeepCopy(), Done: func(res runtime.Result) {
 			if c.failed(ctx, "the end of a namespace", obj, res) {
 				c.later(try, again(try+1))

@@ -35,7 +35,7 @@ func (c *Cluster) doSlices(ctx context.Context) {
 		if !ok {
 			return
 		}
-		c.change(ctx, func(e *effects) { c.reconcile(ctx, s, e) })
+		c.change(func(e *effects) { c.reconcile(ctx, s, e) })
 	}
 }
 
@@ -75,7 +75,7 @@ func (c *Cluster) write(ctx context.Context, s *service, verb runtime.Verb, made
 	op, name := runtime.Op{Verb: verb, Object: made, Setup: setup}, made.Name
 	op.Done = func(res runtime.Result) {
 		failed := c.failed(ctx, "a write of an EndpointSlice", made, res)
-		c.change(ctx, func(e *effects) {
+		c.change(func(e *effects) {
 			switch answered, ok := res.Object.(*slice); {
 			case ok && newer(answered, s.slices[name]):
 				answered.ManagedFields = nil
@@ -99,7 +99,7 @@ func (c *Cluster) removeSlice(ctx context.Context, s *service, old *slice, e *ef
 	gone := &slice{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Name: old.Name, UID: old.UID, Labels: old.Labels}}
 	e.submit(runtime.Op{Verb: runtime.VerbDelete, Object: gone, Done: func(res runtime.Result) {
 		failed := c.failed(ctx, "the delete of an EndpointSlice", gone, res)
-		c.change(ctx, func(e *effects) {
+		c.change(func(e *effects) {
 			if failed {
 				s.slices[old.Name] = old
 			}
@@ -114,7 +114,7 @@ func (c *Cluster) written(s *service, failed bool, e *effects) {
 	if failed {
 		s.attempt++
 		c.later(s.attempt, func(ctx context.Context) {
-			c.change(ctx, func(*effects) { c.markDirty(s) })
+			c.change(func(*effects) { c.markDirty(s) })
 		})
 	}
 	switch {
@@ -146,7 +146,7 @@ func (c *Cluster) sliceSeen(ctx context.Context, obj *slice) {
 		return
 	}
 	obj.ManagedFields = nil
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(obj.Namespace)
 		name := obj.Labels[discoveryv1.LabelServiceName]
 		before, now := ns.shown[obj.Name], shownSlice{service: name}
@@ -164,7 +164,7 @@ func (c *Cluster) sliceSeen(ctx context.Context, obj *slice) {
 }
 
 func (c *Cluster) sliceGone(ctx context.Context, id identity) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(id.namespace)
 		last := ns.shown[id.name]
 		c.state.endpointsReady -= last.ready

@@ -13,7 +13,7 @@ import (
 // serviceSeen is a Service as the api-server shows it now. Its slices are looked at only if something that they depend on
 // has changed: istiod writes into the status of a Service behind a waypoint, again and again.
 func (c *Cluster) serviceSeen(ctx context.Context, obj *corev1.Service) {
-	c.change(ctx, func(*effects) {
+	c.change(func(*effects) {
 		ns := c.state.namespace(obj.Namespace)
 		own := c.isOwn(obj.Labels)
 		selector, annotated := selectorOf(obj, own)
@@ -46,7 +46,7 @@ func (c *Cluster) respecify(ns *namespace, s *service, now serviceSpec) {
 }
 
 func (c *Cluster) serviceGone(ctx context.Context, id identity) {
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		ns := c.state.namespace(id.namespace)
 		if s := ns.services[id.name]; s != nil && s.uid == id.uid {
 			c.forgetService(ns, s, e)

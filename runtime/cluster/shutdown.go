@@ -60,7 +60,7 @@ func (c *Cluster) stopPod(ctx context.Context, p *pod, at time.Time) {
 		c.later(1, func(ctx context.Context) { c.stopPod(ctx, p, at) })
 		return
 	}
-	c.change(ctx, func(e *effects) {
+	c.change(func(e *effects) {
 		if p.deleting {
 			return // its time became shorter meanwhile, and is over
 		}
@@ -69,7 +69,7 @@ func (c *Cluster) stopPod(ctx context.Context, p *pod, at time.Time) {
 		stopped(live, p.killed, metav1.NewTime(c.cfg.Clock.Now()))
 		e.submit(runtime.Op{Verb: runtime.VerbStatus, Object: live, Done: func(res runtime.Result) {
 			c.failed(ctx, "the status of a pod", live, res) // it goes all the same
-			c.change(ctx, func(e *effects) {
+			c.change(func(e *effects) {
 				if c.state.has(p) { // nobody else has removed it meanwhile
 					c.letGoOf(ctx, p, e)
 				}
