@@ -4,9 +4,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plscript/plscript/runtime/internal/grpcwire"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/plscript/plscript/runtime/internal/grpcwire"
 )
 
 // Keepalive looks after many connections at once: one on which nothing has arrived for a time is sent a PING, and is given
