@@ -48,7 +48,7 @@ lint: ## gofmt, go vet, staticcheck, misspell
 	$(TOOL) staticcheck ./...
 	@git ls-files -co --exclude-standard '*.go' '*.cue' '*.md' ':!lang/testdata/bad' | xargs -r ls -d 2>/dev/null | xargs -r $(TOOL) misspell -error
 
-fuzz: ## each fuzz target for FUZZTIME (10s)
+fuzz: ## each fuzz target for FUZZTIME (10s, or 1000x: so many inputs)
 	@git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -HoE '^func Fuzz[A-Za-z0-9_]+' | \
 	  while IFS=: read -r file fn; do \
 	    echo "$$file: $${fn#func }"; \
