@@ -52,7 +52,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s, or 1000x: so many inputs)
 	@git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -HoE '^func Fuzz[A-Za-z0-9_]+' | \
 	  while IFS=: read -r file fn; do \
 	    echo "$$file: $${fn#func }"; \
-	    $(GO) test -run '^$$' -fuzz "^$${fn#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$${fn#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "./$$(dirname "$$file")" || exit 1; \
 	  done
 
 bench: build ## measure what is promised, and write docs/performance.md
