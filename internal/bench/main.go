@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func bench(binary, out string, runs int, only string, other peer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	commit, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	measured, err := commit(out)
 	if err != nil {
 		return fmt.Errorf("which commit is this: %w", err)
 	}
@@ -68,7 +69,7 @@ func bench(binary, out string, runs int, only string, other peer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		stamp := fmt.Sprintf("\n_Commit %s, %s; the loop took %d ms before and %d ms after._\n", strings.TrimSpace(string(commit)),
+		stamp := fmt.Sprintf("\n_Commit %s, %s; the loop took %d ms before and %d ms after._\n", measured,
 			time.Now().UTC().Format(time.DateOnly), before.Milliseconds(), loop().Milliseconds())
 		fmt.Fprint(os.Stderr, text, stamp)
 		if err := update(out, text, stamp); err != nil {
@@ -76,6 +77,26 @@ func bench(binary, out string, runs int, only string, other peer) error {
 		}
 	}
 	return nil
+}
+
+// commit is what is measured, "-dirty" if files are not as in it. The page itself does not count: it is being written.
+func commit(page string) (string, error) {
+	name, err := exec.Command("git", "describe", "--always").Output()
+	if err != nil {
+		return "", err
+	}
+	status := []string{"status", "--porcelain", "--untracked-files=no", "--", "."}
+	if filepath.IsLocal(page) { // git knows of no others
+		status = append(status, ":(exclude)"+page)
+	}
+	changed, err := exec.Command("git", status...).Output()
+	if err != nil {
+		return "", err
+	}
+	if len(changed) > 0 {
+		return strings.TrimSpace(string(name)) + "-dirty", nil
+	}
+	return strings.TrimSpace(string(name)), nil
 }
 
 // choose returns the parts of that name, in the order of the page.
