@@ -29,8 +29,8 @@ var (
 )
 
 const (
-	steadySettles = 2 * time.Second
-	steadyFor     = 20 * time.Second
+	steadySettles = 2 * time.Second  // for what comes of opening the streams to end
+	steadyFor     = 20 * time.Second // is what is measured
 )
 
 // readerVariable makes the test binary a client of a server: "bare" or "pool", the address, and how many streams.
@@ -181,7 +181,7 @@ func beReader(how string) error {
 	go m.Run(ctx)
 	m.want(streams)
 	for m.reading("xds.synced") != int64(streams) {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // a process of its own: nobody is told
 	}
 	fmt.Println("ready")
 	for {
